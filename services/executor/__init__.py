@@ -1,0 +1,1 @@
+"""The executor service: one throwaway sandbox for each program."""

@@ -1,0 +1,34 @@
+"""The frames between executor and harness.
+
+A frame is a four-byte big-endian length and a payload of that many bytes. The harness speaks first, with one
+frame `READY`. A job is two frames of JSON, program and cases, sent together: the harness forks the child that
+loads the program before it reads the second one, so that a child never inherits inputs it has not been given.
+The answer is one frame of JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+
+READY = b"codearena-harness-1"
+MAX_REPLY_BYTES = 64 * 1024 * 1024
+_HEADER = struct.Struct(">I")
+
+
+def frame(payload: bytes) -> bytes:
+    """Returns the payload with its length in front."""
+    return _HEADER.pack(len(payload)) + payload
+
+
+async def read_frame(reader: asyncio.StreamReader, limit: int = MAX_REPLY_BYTES) -> bytes:
+    """Reads one frame.
+
+    Raises:
+        asyncio.IncompleteReadError: The stream ended first.
+        ValueError: The frame is longer than `limit` bytes.
+    """
+    (length,) = _HEADER.unpack(await reader.readexactly(_HEADER.size))
+    if length > limit:
+        raise ValueError(f"frame of {length} bytes, at most {limit} are allowed")
+    return await reader.readexactly(length)
