@@ -164,6 +164,7 @@ class TestResult(google.protobuf.message.Message):
     ACTUAL_FIELD_NUMBER: builtins.int
     OUTCOME_FIELD_NUMBER: builtins.int
     CPU_TIME_FIELD_NUMBER: builtins.int
+    PEAK_MEMORY_BYTES_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Name of the test within its task, e.g. "empty list"."""
     passed: builtins.bool
@@ -180,6 +181,8 @@ class TestResult(google.protobuf.message.Message):
     """
     outcome: global___Outcome.ValueType
     """How the test ended: OUTCOME_PASSED, OUTCOME_TESTS_FAILED (a wrong answer) or how it was stopped."""
+    peak_memory_bytes: builtins.int
+    """Peak resident memory of the process up to the end of the call, in bytes."""
     @property
     def cpu_time(self) -> google.protobuf.duration_pb2.Duration:
         """CPU time of the call by the kernel's account of the process, all threads."""
@@ -195,9 +198,10 @@ class TestResult(google.protobuf.message.Message):
         actual: builtins.str = ...,
         outcome: global___Outcome.ValueType = ...,
         cpu_time: google.protobuf.duration_pb2.Duration | None = ...,
+        peak_memory_bytes: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["cpu_time", b"cpu_time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["actual", b"actual", "call", b"call", "cpu_time", b"cpu_time", "expected", b"expected", "hidden", b"hidden", "name", b"name", "outcome", b"outcome", "passed", b"passed"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["actual", b"actual", "call", b"call", "cpu_time", b"cpu_time", "expected", b"expected", "hidden", b"hidden", "name", b"name", "outcome", b"outcome", "passed", b"passed", "peak_memory_bytes", b"peak_memory_bytes"]) -> None: ...
 
 global___TestResult = TestResult
 

@@ -60,6 +60,8 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """
     ERROR_REASON_BUG: _ErrorReason.ValueType  # 17
     """INTERNAL: a mistake in CodeArena; the server's log has the trace under metadata `error_id`."""
+    ERROR_REASON_BAD_TOKEN: _ErrorReason.ValueType  # 18
+    """UNAUTHENTICATED: the bearer token is missing or wrong. Do not retry."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why an RPC failed. Sent as `reason` of a google.rpc.ErrorInfo in the status details, without the
@@ -111,4 +113,6 @@ consumed.
 """
 ERROR_REASON_BUG: ErrorReason.ValueType  # 17
 """INTERNAL: a mistake in CodeArena; the server's log has the trace under metadata `error_id`."""
+ERROR_REASON_BAD_TOKEN: ErrorReason.ValueType  # 18
+"""UNAUTHENTICATED: the bearer token is missing or wrong. Do not retry."""
 global___ErrorReason = ErrorReason

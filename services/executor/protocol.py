@@ -3,7 +3,7 @@
 A frame is a four-byte big-endian length and a payload of that many bytes. The harness speaks first, with one
 frame `READY`. A job is two frames of JSON, program and cases, sent together: the harness forks the child that
 loads the program before it reads the second one, so that a child never inherits inputs it has not been given.
-The answer is one frame of JSON.
+The answer is one frame of JSON; further batches of cases may follow, each answered by a frame.
 """
 
 from __future__ import annotations
@@ -12,6 +12,10 @@ import asyncio
 import struct
 
 READY = b"codearena-harness-1"
+# -P and -S instead of -I, which would ignore PYTHONHASHSEED: equal sets are to be ordered alike in every sandbox.
+PYTHON_FLAGS = ("-S", "-P", "-s", "-B")
+HARNESS_PATH = "/codearena/harness"
+ENVIRONMENT = {"PYTHONHASHSEED": "0", "MALLOC_ARENA_MAX": "1", "LANG": "C.UTF-8"}
 MAX_REPLY_BYTES = 64 * 1024 * 1024
 _HEADER = struct.Struct(">I")
 

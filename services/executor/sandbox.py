@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from codearena.v1 import core_pb2
+from services.common.errors import StartError
 
 
-class SandboxLost(Exception):
+class SandboxLost(StartError):
     """The sandbox could not be had or went away for reasons of ours; grading may be retried.
 
     Never raised for something a submission did: that is `HarnessDied`.
@@ -28,13 +29,13 @@ class HarnessDied(Exception):
 
 
 class Sandbox(Protocol):
-    """A booted, single-use sandbox: run one job, then destroy it."""
+    """A booted, single-use sandbox: run one program, then destroy it."""
 
     async def run(self, job: bytes) -> bytes:
-        """Sends a job to the harness and returns its one reply.
+        """Sends frames to the harness and returns its next reply.
 
         Args:
-            job: The frames of the job, as `services.executor.protocol` packs them.
+            job: The frames of the job. A further call continues with the same program: it sends one more frame.
 
         Returns:
             The payload of the reply frame, at most `protocol.MAX_REPLY_BYTES`. Untrusted.
@@ -63,7 +64,7 @@ class BackendInfo:
         isolated: Whether it may serve beyond loopback.
     """
 
-    kind: core_pb2.SandboxBackend
+    kind: core_pb2.SandboxBackend.ValueType
     isolation: str
     isolated: bool
 

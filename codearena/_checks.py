@@ -1,0 +1,77 @@
+"""Checks of what a caller passes in, before any of it reaches protobuf or gRPC.
+
+A wrong type is a `TypeError`; a value that no arena could accept is an `InvalidArgumentError`. Limits that
+are the arena's to set (the length of a fix, the number of candidates) are left to it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from codearena._errors import ErrorReason, InvalidArgumentError
+
+_INT64_MAX = 2**63 - 1
+_MAX_TIMEOUT_SECONDS = 86_400.0
+
+
+def invalid(field: str, message: str, reason: str = ErrorReason.INVALID_FIELD) -> InvalidArgumentError:
+    """Returns the error of a field, to be raised."""
+    return InvalidArgumentError(f"{field} {message}", reason=reason, metadata={"field": field})
+
+
+def text(field: str, value: object) -> str:
+    """Returns the value if it is a string that UTF-8 can encode.
+
+    Raises:
+        TypeError: It is not a string.
+        InvalidArgumentError: It holds a lone surrogate (reason INVALID_TEXT).
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{field} must be a str, not {type(value).__name__}")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        problem = f"is not valid Unicode: lone surrogate at index {error.start}"
+        raise invalid(field, problem, ErrorReason.INVALID_TEXT) from error
+    return str(value)
+
+
+def texts(field: str, values: object) -> list[str]:
+    """Returns the values if they are an iterable of encodable strings, and not a string themselves.
+
+    Raises:
+        TypeError: They are not.
+        InvalidArgumentError: One of them holds a lone surrogate (reason INVALID_TEXT).
+    """
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise TypeError(f"{field} must be a sequence of str, not {type(values).__name__}")
+    return [text(f"{field}[{index}]", value) for index, value in enumerate(values)]
+
+
+def integer(field: str, value: object, *, most: int = _INT64_MAX) -> int:
+    """Returns the value if it is an integer from 0 to `most`.
+
+    Raises:
+        TypeError: It is not an integer.
+        InvalidArgumentError: It is out of range.
+    """
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{field} must be an int, not {type(value).__name__}")
+    if not 0 <= value <= most:
+        raise invalid(field, f"must be from 0 to {most}, not {value}")
+    return value
+
+
+def timeout(value: object) -> float:
+    """Returns the value if it is a usable deadline in seconds, above 0 and at most a day.
+
+    Raises:
+        TypeError: It is not a number.
+        InvalidArgumentError: It is out of range.
+    """
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TypeError(f"timeout_seconds must be a number, not {type(value).__name__}")
+    if not (math.isfinite(value) and 0 < value <= _MAX_TIMEOUT_SECONDS):
+        raise invalid("timeout_seconds", f"must be above 0 and at most {_MAX_TIMEOUT_SECONDS:.0f}, not {value}")
+    return float(value)

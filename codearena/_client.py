@@ -1,0 +1,334 @@
+"""The synchronous client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import grpc
+
+from codearena import _calls
+from codearena._channel import MAX_ATTEMPTS, Connection, TLSConfig
+from codearena._episode import EpisodeBase
+from codearena._errors import ArenaError
+from codearena._models import (
+    Difficulty,
+    EpisodeState,
+    Grade,
+    Proposal,
+    RunResult,
+    ServingStatus,
+    StepResult,
+    Task,
+)
+from codearena._status import error_from_call
+
+T = TypeVar("T")
+
+
+class ArenaClient:
+    """A connection to an arena. Safe to share between threads; not across a fork.
+
+    Example::
+
+        with ArenaClient("127.0.0.1:50051") as arena, arena.reset(task_id="hard-1", seed=7) as episode:
+            result = episode.step("def max_subarray_sum(arr): ...")
+            print(result.reward, dict(result.breakdown))
+
+    Every call raises an `ArenaError` if the arena cannot do it, `TypeError` for an argument of a wrong type
+    and `InvalidArgumentError` for text that is not valid Unicode. What a graded program did wrong is never
+    raised: it is an `Outcome`. A call that finds the arena unavailable is sent again, within its deadline, up
+    to `max_attempts` times with growing pauses; a step that is sent again is never graded twice.
+
+    Args:
+        address: Target in gRPC's syntax: "host:port", "dns:///host:port" (calls go round its addresses) or
+            "unix:/path".
+        token: Sent as a bearer token with every call. Use it with `tls` only, or on a trusted network.
+        tls: How to encrypt; None for plain text. `TLSConfig()` trusts the system's authorities.
+        timeout_seconds: Deadline of every call, retries included. None for the defaults: 120 s for grades,
+            steps, proposals and runs, 600 s for groups, 30 s for the rest. Each call can override it.
+        max_attempts: How often a call is sent at most, from 1 (no retries) to 5.
+    """
+
+    def __init__(
+        self,
+        address: str = "127.0.0.1:50051",
+        *,
+        token: str | None = None,
+        tls: TLSConfig | None = None,
+        timeout_seconds: float | None = None,
+        max_attempts: int = MAX_ATTEMPTS,
+    ) -> None:
+        self._connection = Connection.build(
+            address, token=token, tls=tls, timeout_seconds=timeout_seconds, max_attempts=max_attempts
+        )
+        self._channel = _open(self._connection)
+        self._stubs = _calls.Stubs(self._channel)
+        self._closed = False
+
+    def reset(
+        self,
+        task_id: str = "auto",
+        *,
+        seed: int | None = None,
+        run_id: str = "",
+        timeout_seconds: float | None = None,
+    ) -> Episode:
+        """Opens an episode.
+
+        Args:
+            task_id: A task id, a category, "easy", "medium", "hard", "expert", or "auto" to let the arena's
+                curriculum choose.
+            seed: Chooses among several tasks; the same seed chooses the same task. None: random.
+            run_id: The training run, for curriculum, memory and fair share; at most 128 characters.
+            timeout_seconds: Deadline of this call.
+
+        Raises:
+            NotFoundError: There is no such task.
+        """
+        return Episode(self, self._send(_calls.reset(task_id, seed, run_id), timeout_seconds))
+
+    def step(
+        self, episode_id: str, fix: str, request_id: str | None = None, *, timeout_seconds: float | None = None
+    ) -> StepResult:
+        """Grades a fix in an episode. `Episode.step` is the same with less to pass.
+
+        Args:
+            episode_id: From `reset`.
+            fix: Python source, 1 to 262144 bytes of UTF-8.
+            request_id: Names this step: the same id again returns the stored result. None makes a new one.
+            timeout_seconds: Deadline of this call.
+
+        Raises:
+            EpisodeDoneError: The episode is over.
+            NotFoundError: There is no such episode.
+            RetryableError: The step was not consumed; send it again.
+        """
+        return self._send(_calls.step(episode_id, fix, request_id), timeout_seconds)
+
+    def get_state(self, episode_id: str, *, timeout_seconds: float | None = None) -> EpisodeState:
+        """Returns an episode as it stands.
+
+        Raises:
+            NotFoundError: There is no such episode.
+        """
+        return self._send(_calls.get_state(episode_id), timeout_seconds)
+
+    def close_episode(self, episode_id: str, *, timeout_seconds: float | None = None) -> None:
+        """Ends an episode. Closing a closed one is not an error.
+
+        Raises:
+            NotFoundError: There is no such episode.
+        """
+        self._send(_calls.close_episode(episode_id), timeout_seconds)
+
+    def grade(self, task_id: str, code: str, *, run_id: str = "", timeout_seconds: float | None = None) -> Grade:
+        """Grades one fix for one task, without an episode.
+
+        Args:
+            task_id: A task id.
+            code: Python source, 1 to 262144 bytes of UTF-8.
+            run_id: The training run, for fair share.
+            timeout_seconds: Deadline of this call.
+
+        Raises:
+            NotFoundError: There is no such task.
+        """
+        return self._send(_calls.grade(task_id, code, run_id), timeout_seconds)
+
+    def grade_group(
+        self, task_id: str, codes: Sequence[str], *, run_id: str = "", timeout_seconds: float | None = None
+    ) -> Iterator[tuple[int, Grade | ArenaError]]:
+        """Grades several fixes for one task, such as a GRPO group.
+
+        Args:
+            task_id: A task id.
+            codes: Python sources, 1 to 256.
+            run_id: The training run, for fair share.
+            timeout_seconds: Deadline of the whole group.
+
+        Returns:
+            An iterator of index and grade, in the order in which they finish. An item that the arena could
+            not grade comes with its error instead, and does not fail the others: never take it for a reward.
+            The call is sent with the first item asked for, and cancelled if the iterator is dropped.
+        """
+        return self._group(_calls.grade_group(task_id, codes, run_id), timeout_seconds)
+
+    def propose_fix(
+        self,
+        code: str | None = None,
+        *,
+        error_log: str = "",
+        episode_id: str | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Proposal:
+        """Proposes a repair, of some code or of the last fix of an episode. Give one of the two.
+
+        Args:
+            code: Python source, 1 to 262144 bytes of UTF-8.
+            error_log: With code: what is known of its failure.
+            episode_id: From `reset`.
+            timeout_seconds: Deadline of this call.
+        """
+        return self._send(_calls.propose_fix(code, error_log, episode_id), timeout_seconds)
+
+    def run_code(self, code: str, *, stdin: str = "", timeout_seconds: float | None = None) -> RunResult:
+        """Runs any script in a sandbox.
+
+        Args:
+            code: Python source, 1 to 262144 bytes of UTF-8.
+            stdin: What the script finds on stdin, at most 65536 bytes of UTF-8.
+            timeout_seconds: Deadline of this call.
+        """
+        return self._send(_calls.run_code(code, stdin), timeout_seconds)
+
+    def list_tasks(
+        self,
+        *,
+        category: str = "",
+        difficulty: Difficulty | str | None = None,
+        page_size: int = 0,
+        timeout_seconds: float | None = None,
+    ) -> Iterator[Task]:
+        """Iterates over the catalogue, ordered by id; pages are fetched as they are needed.
+
+        Args:
+            category: Only this category; empty for all.
+            difficulty: Only this difficulty, in any case; None for all.
+            page_size: Tasks in one call, at most 500; 0 leaves it to the arena.
+            timeout_seconds: Deadline of each page.
+        """
+        return self._pages(_calls.list_tasks(category, difficulty, page_size), timeout_seconds)
+
+    def get_task(self, task_id: str, *, timeout_seconds: float | None = None) -> Task:
+        """Returns one task of the catalogue.
+
+        Raises:
+            NotFoundError: There is no such task.
+        """
+        return self._send(_calls.get_task(task_id), timeout_seconds)
+
+    def health(self, service: str = "", *, timeout_seconds: float | None = None) -> ServingStatus:
+        """Asks the server for its health (`grpc.health.v1`); never retried.
+
+        Args:
+            service: A service's full name, such as "codearena.v1.EnvService"; empty for the whole server.
+            timeout_seconds: Deadline of this call.
+
+        Raises:
+            NotFoundError: The server knows no such service.
+            UnavailableError: Nothing answers.
+        """
+        return self._send(_calls.health(service), timeout_seconds)
+
+    def close(self) -> None:
+        """Closes the connection; calls in flight are cancelled. Closing twice is not an error."""
+        self._closed = True
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _bind(self, call: _calls.Call[T], timeout_seconds: float | None) -> Callable[[], Any]:
+        if self._closed:
+            raise RuntimeError("the client is closed")
+        return partial(
+            self._stubs.rpc(call.method),
+            call.request,
+            timeout=self._connection.deadline(timeout_seconds, call.timeout_seconds),
+            metadata=self._connection.metadata,
+        )
+
+    def _send(self, call: _calls.Call[T], timeout_seconds: float | None) -> T:
+        try:
+            response = self._bind(call, timeout_seconds)()
+        except grpc.RpcError as error:
+            raise error_from_call(error) from error
+        return call.decode(response)
+
+    def _group(self, call: _calls.Call[_calls.GroupItem], timeout_seconds: float | None) -> Iterator[_calls.GroupItem]:
+        missing = _calls.MissingItems(call)
+        stream = self._bind(call, timeout_seconds)()
+        try:
+            for response in stream:
+                yield missing.arrived(call.decode(response))
+        except grpc.RpcError as error:
+            raise error_from_call(error) from error
+        finally:
+            stream.cancel()
+        missing.check()
+
+    def _pages(self, call: _calls.Call[_calls.TaskPage] | None, timeout_seconds: float | None) -> Iterator[Task]:
+        while call is not None:
+            page = self._send(call, timeout_seconds)
+            yield from page.tasks
+            call = _calls.next_page(call, page)
+
+
+class Episode(EpisodeBase):
+    """An episode of iterative repair, opened by `ArenaClient.reset`. As a context manager it closes itself.
+
+    Attributes:
+        episode_id: Its id.
+        task: The task that was chosen; `task_id` is its id.
+        observation: What the agent sees now: after the reset, then after each step.
+        done: Whether it is over, as far as this object knows.
+    """
+
+    def __init__(self, arena: ArenaClient, opened: _calls.Opened) -> None:
+        super().__init__(opened)
+        self._arena = arena
+
+    def step(self, fix: str, request_id: str | None = None, *, timeout_seconds: float | None = None) -> StepResult:
+        """Grades a fix: runs it against all tests and returns reward and observation.
+
+        Args:
+            fix: Python source, 1 to 262144 bytes of UTF-8.
+            request_id: Names this step: the same id again returns the stored result. None makes a new one.
+            timeout_seconds: Deadline of this call.
+
+        Raises:
+            EpisodeDoneError: The episode is over.
+            RetryableError: The step was not consumed; send it again.
+        """
+        return self._advance(self._arena.step(self.episode_id, fix, request_id, timeout_seconds=timeout_seconds))
+
+    def propose_fix(self, *, timeout_seconds: float | None = None) -> Proposal:
+        """Proposes a repair of the episode's last fix, or of the buggy code before the first step."""
+        return self._arena.propose_fix(episode_id=self.episode_id, timeout_seconds=timeout_seconds)
+
+    def get_state(self, *, timeout_seconds: float | None = None) -> EpisodeState:
+        """Returns the episode as the arena has it."""
+        return self._arena.get_state(self.episode_id, timeout_seconds=timeout_seconds)
+
+    def close(self, *, timeout_seconds: float | None = None) -> None:
+        """Ends the episode, unless it is over already."""
+        if not self.done:
+            self._arena.close_episode(self.episode_id, timeout_seconds=timeout_seconds)
+            self.done = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.close()
+            return
+        with suppress(ArenaError):  # what went wrong inside matters more
+            self.close(timeout_seconds=_calls.CLOSE_SECONDS)
+
+
+def _open(connection: Connection) -> grpc.Channel:
+    if connection.credentials is None:
+        return grpc.insecure_channel(connection.address, connection.options)
+    return grpc.secure_channel(connection.address, connection.credentials, connection.options)

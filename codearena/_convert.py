@@ -1,0 +1,230 @@
+"""The one place where protobuf messages become models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC
+from enum import StrEnum
+from typing import Protocol, TypeVar
+
+from google.protobuf.duration_pb2 import Duration
+
+from codearena import _models as m
+from codearena._errors import ArenaError, ErrorReason, InternalError
+from codearena._status import error_from_item
+from codearena.v1 import core_pb2, env_service_pb2, error_reason_pb2
+
+_E = TypeVar("_E", bound=StrEnum)
+
+
+class _ProtoEnum(Protocol):
+    def Value(self, name: str) -> int: ...  # noqa: N802 - protobuf's name
+
+
+def _numbers(kind: type[_E], proto: _ProtoEnum, prefix: str) -> Mapping[int, _E]:
+    return {proto.Value(prefix + member.name): member for member in kind}
+
+
+_OUTCOMES = _numbers(m.Outcome, core_pb2.Outcome, "OUTCOME_")
+_DIFFICULTIES = _numbers(m.Difficulty, core_pb2.Difficulty, "DIFFICULTY_")
+_JUDGES = _numbers(m.JudgeSource, core_pb2.JudgeSource, "JUDGE_SOURCE_")
+_BACKENDS = _numbers(m.SandboxBackend, core_pb2.SandboxBackend, "SANDBOX_BACKEND_")
+_REASONS: Mapping[int, str] = {
+    error_reason_pb2.ErrorReason.Value("ERROR_REASON_" + reason.name): reason.value for reason in ErrorReason
+}
+_SERVING = dict(enumerate(m.ServingStatus))
+
+
+def outcome(number: int) -> m.Outcome:
+    """Returns the outcome of a wire number."""
+    return _OUTCOMES.get(number, m.Outcome.UNSPECIFIED)
+
+
+def serving_status(number: int) -> m.ServingStatus:
+    """Returns the health of a wire number of `grpc.health.v1`."""
+    return _SERVING.get(number, m.ServingStatus.UNKNOWN)
+
+
+def seconds(duration: Duration) -> float:
+    """Returns a duration as float seconds."""
+    return duration.seconds + duration.nanos / 1e9
+
+
+def task(pb: env_service_pb2.Task) -> m.Task:
+    """Converts a task."""
+    return m.Task(
+        task_id=pb.task_id,
+        title=pb.title,
+        description=pb.description,
+        category=pb.category,
+        difficulty=_DIFFICULTIES.get(pb.difficulty, m.Difficulty.UNSPECIFIED),
+        buggy_code=pb.buggy_code,
+        function_name=pb.function_name,
+        visible_tests=tuple(m.VisibleTest(test.name, test.call, test.expected) for test in pb.visible_tests),
+        hidden_test_count=pb.hidden_test_count,
+    )
+
+
+def test_result(pb: core_pb2.TestResult) -> m.TestResult:
+    """Converts the result of one test."""
+    return m.TestResult(
+        name=pb.name,
+        passed=pb.passed,
+        hidden=pb.hidden,
+        call=pb.call,
+        expected=pb.expected,
+        actual=pb.actual,
+        outcome=outcome(pb.outcome),
+        cpu_seconds=seconds(pb.cpu_time),
+    )
+
+
+def observation(pb: env_service_pb2.Observation) -> m.Observation:
+    """Converts an observation."""
+    return m.Observation(
+        buggy_code=pb.buggy_code,
+        error_log=pb.error_log,
+        test_results=tuple(map(test_result, pb.test_results)),
+        previous_attempts=tuple(
+            m.Attempt(a.step, a.proposed_fix, a.reward, outcome(a.outcome), a.passed_test_count)
+            for a in pb.previous_attempts
+        ),
+        hint=pb.hint,
+        step=pb.step,
+        max_steps=pb.max_steps,
+        description=pb.description,
+    )
+
+
+def breakdown(pb: core_pb2.RewardBreakdown) -> m.RewardBreakdown:
+    """Converts the parts of a reward."""
+    return m.RewardBreakdown(
+        scores=dict(pb.scores),
+        weights=dict(pb.weights),
+        penalties=dict(pb.penalties),
+        profile=pb.profile,
+        reasons=dict(pb.reasons),
+    )
+
+
+def violations(pb: core_pb2.Violations) -> m.Violations:
+    """Converts what a program tried."""
+    return m.Violations(
+        early_exit=pb.early_exit,
+        tampered_frame_count=pb.tampered_frame_count,
+        refused_syscalls=tuple(pb.refused_syscalls),
+        refused_syscall_count=pb.refused_syscall_count,
+        surviving_process_count=pb.surviving_process_count,
+        output_flood=pb.output_flood,
+    )
+
+
+def usage(pb: core_pb2.ResourceUsage) -> m.ResourceUsage:
+    """Converts what a program used."""
+    return m.ResourceUsage(seconds(pb.cpu_time), seconds(pb.wall_time), pb.peak_memory_bytes)
+
+
+def complexity(pb: core_pb2.ComplexityEstimate) -> m.Complexity:
+    """Converts a complexity estimate."""
+    return m.Complexity(pb.problem_type, pb.time_complexity, pb.best_complexity)
+
+
+def efficiency(pb: core_pb2.EfficiencyReport) -> m.Efficiency:
+    """Converts an efficiency report."""
+    return m.Efficiency(
+        score=pb.score,
+        growth_exponent=pb.growth_exponent if pb.HasField("growth_exponent") else None,
+        reference_growth_exponent=(pb.reference_growth_exponent if pb.HasField("reference_growth_exponent") else None),
+        cpu_ratio=pb.cpu_ratio if pb.HasField("cpu_ratio") else None,
+        reason=pb.reason,
+        largest_size=pb.largest_size,
+    )
+
+
+def grade(pb: env_service_pb2.Grade) -> m.Grade:
+    """Converts a grade."""
+    return m.Grade(
+        reward=pb.reward,
+        breakdown=breakdown(pb.breakdown),
+        outcome=outcome(pb.outcome),
+        tests_passed=pb.passed_test_count,
+        tests_total=pb.total_test_count,
+        error_log=pb.error_log,
+        test_results=tuple(map(test_result, pb.test_results)),
+        judge_source=_JUDGES.get(pb.judge_source, m.JudgeSource.UNSPECIFIED),
+        violations=violations(pb.violations),
+        usage=usage(pb.usage),
+        backend=_BACKENDS.get(pb.backend, m.SandboxBackend.UNSPECIFIED),
+        complexity=complexity(pb.complexity),
+        efficiency=efficiency(pb.efficiency) if pb.HasField("efficiency") else None,
+    )
+
+
+def step_result(pb: env_service_pb2.StepResponse) -> m.StepResult:
+    """Converts what a step led to.
+
+    Raises:
+        InternalError: The response holds no grade; it must not be read as a reward of 0.
+    """
+    return m.StepResult(
+        observation=observation(pb.observation),
+        grade=_present(pb, pb.grade),
+        done=pb.done,
+        replayed=pb.replayed,
+    )
+
+
+def graded(pb: env_service_pb2.GradeResponse) -> m.Grade:
+    """Converts the response of Grade.
+
+    Raises:
+        InternalError: The response holds no grade.
+    """
+    return _present(pb, pb.grade)
+
+
+def group_item(pb: env_service_pb2.GradeGroupResponse) -> tuple[int, m.Grade | ArenaError]:
+    """Converts one item of a group: its index, and its grade or why there is none."""
+    if pb.WhichOneof("result") == "grade":
+        return pb.index, grade(pb.grade)
+    return pb.index, error_from_item(pb.error.code, pb.error.message, _REASONS.get(pb.error.reason, ""))
+
+
+def episode_state(pb: env_service_pb2.GetStateResponse) -> m.EpisodeState:
+    """Converts an episode as it stands."""
+    return m.EpisodeState(
+        episode_id=pb.episode_id,
+        task_id=pb.task_id,
+        difficulty=_DIFFICULTIES.get(pb.difficulty, m.Difficulty.UNSPECIFIED),
+        run_id=pb.run_id,
+        done=pb.done,
+        best_reward=pb.best_reward if pb.HasField("best_reward") else None,
+        observation=observation(pb.observation),
+        created_at=pb.create_time.ToDatetime(tzinfo=UTC),
+    )
+
+
+def proposal(pb: env_service_pb2.ProposeFixResponse) -> m.Proposal:
+    """Converts a proposed repair."""
+    return m.Proposal(pb.code, pb.method, tuple(pb.explanations))
+
+
+def run_result(pb: env_service_pb2.RunCodeResponse) -> m.RunResult:
+    """Converts what a script did."""
+    return m.RunResult(
+        outcome=outcome(pb.outcome),
+        stdout=pb.stdout,
+        stderr=pb.stderr,
+        exit_code=pb.exit_code if pb.HasField("exit_code") else None,
+        usage=usage(pb.usage),
+        violations=violations(pb.violations),
+        complexity=complexity(pb.complexity),
+    )
+
+
+def _present(
+    response: env_service_pb2.StepResponse | env_service_pb2.GradeResponse, pb: env_service_pb2.Grade
+) -> m.Grade:
+    if not response.HasField("grade"):
+        raise InternalError("the arena's answer holds no grade")
+    return grade(pb)

@@ -1,0 +1,275 @@
+"""What a task of the catalogue is: the data of one YAML file, checked field by field."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import math
+from enum import StrEnum
+from functools import cached_property
+from typing import Annotated, Any, Literal, Self
+
+from google.protobuf import duration_pb2
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from codearena.v1 import core_pb2, env_service_pb2, executor_service_pb2
+
+MAX_SOURCE_BYTES = 262_144
+MAX_CASES = 10_000
+MAX_LITERAL_DEPTH = 50
+_NAMED_FLOATS = {"nan": math.nan, "inf": math.inf}
+_SCALARS = (bool, int, float, str, bytes, type(None))
+
+
+class LiteralError(ValueError):
+    """A text is not a Python literal of the types that cross the sandbox."""
+
+
+def parse_literal(text: str) -> object:
+    """Reads a Python literal: numbers, nan, inf, str, bytes, bool, None, and list, tuple, dict, set of them.
+
+    Raises:
+        LiteralError: The text is anything else, or nested deeper than `MAX_LITERAL_DEPTH`.
+    """
+    try:
+        return _value(ast.parse(text.strip(), mode="eval").body, MAX_LITERAL_DEPTH)
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
+        reason = error.msg if isinstance(error, SyntaxError) else str(error)
+        raise LiteralError(f"not a Python literal: {reason}") from error
+
+
+def _value(node: ast.expr, depth: int) -> object:
+    if depth == 0:
+        raise ValueError(f"nested deeper than {MAX_LITERAL_DEPTH}")
+    match node:
+        case ast.Constant(value=value) if isinstance(value, _SCALARS):
+            return value
+        case ast.Name(id=name) if name in _NAMED_FLOATS:
+            return _NAMED_FLOATS[name]
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd() as sign, operand=operand):
+            number = _value(operand, depth - 1)
+            if isinstance(number, (int, float)) and not isinstance(number, bool):
+                return -number if isinstance(sign, ast.USub) else number
+        case ast.Call(func=ast.Name(id="set"), args=[], keywords=[]):
+            return set()
+        case ast.List(elts=items):
+            return [_value(item, depth - 1) for item in items]
+        case ast.Tuple(elts=items):
+            return tuple(_value(item, depth - 1) for item in items)
+        case ast.Set(elts=items):
+            return {_value(item, depth - 1) for item in items}
+        case ast.Dict(keys=keys, values=values):
+            pairs = zip(keys, values, strict=True)
+            return {_value(key, depth - 1): _value(value, depth - 1) for key, value in pairs if key is not None}
+    raise ValueError(f"{ast.unparse(node)[:60]!r} is not allowed")
+
+
+def _compiles(mode: Literal["exec", "eval"]) -> AfterValidator:
+    def check(text: str) -> str:
+        try:
+            ast.parse(text.strip() if mode == "eval" else text, mode=mode)
+        except SyntaxError as error:
+            raise ValueError(f"does not compile: {error.msg} (line {error.lineno} of the text)") from error
+        return text
+
+    return AfterValidator(check)
+
+
+def _is_source(text: str) -> str:
+    if "\0" in text or len(text.encode()) > MAX_SOURCE_BYTES:
+        raise ValueError(f"must be at most {MAX_SOURCE_BYTES} bytes of UTF-8 without NUL")
+    return text
+
+
+Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]
+Text = Annotated[str, Field(min_length=1, max_length=20_000)]
+Source = Annotated[str, Field(min_length=1), AfterValidator(_is_source)]
+Statements = Annotated[str, AfterValidator(_is_source), _compiles("exec")]
+Expression = Annotated[str, Field(min_length=1), AfterValidator(_is_source), _compiles("eval")]
+
+
+class Difficulty(StrEnum):
+    """How hard a task is; the names are those a client may select by."""
+
+    EASY = "easy"
+    MEDIUM = "medium"
+    HARD = "hard"
+    EXPERT = "expert"
+
+    def to_proto(self) -> core_pb2.Difficulty.ValueType:
+        """Returns the enum value on the wire."""
+        return core_pb2.Difficulty.Value(f"DIFFICULTY_{self.name}")
+
+    @classmethod
+    def from_proto(cls, value: core_pb2.Difficulty.ValueType) -> Difficulty | None:
+        """Returns the difficulty, or None for DIFFICULTY_UNSPECIFIED.
+
+        Raises:
+            ValueError: The number is not one of the enum's.
+        """
+        name = core_pb2.Difficulty.Name(value).removeprefix("DIFFICULTY_")
+        return None if name == "UNSPECIFIED" else cls[name]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Case(_Model):
+    """One test: what runs in the sandbox (`setup`, `call`) and what is expected of it.
+
+    Exactly one of `expected` (a YAML value), `expected_literal` (a Python literal) and `raises` (name of an
+    exception type) is given.
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    hidden: bool = False
+    setup: Statements = ""
+    call: Expression
+    expected: Any = None
+    expected_literal: str | None = None
+    raises: Identifier | None = None
+    checker: Literal["equal", "approx", "unordered"] = "equal"
+
+    @model_validator(mode="after")
+    def _has_one_expectation(self) -> Self:
+        given = self.model_fields_set & {"expected", "expected_literal", "raises"}
+        if len(given) != 1:
+            raise ValueError("give exactly one of expected, expected_literal, raises")
+        if self.raises is None:
+            parse_literal(self.literal)
+        return self
+
+    @property
+    def literal(self) -> str:
+        """The expected value as a Python literal; meaningless where an exception is expected."""
+        return self.expected_literal if self.expected_literal is not None else repr(self.expected)
+
+    @property
+    def expectation(self) -> str:
+        """What is expected, as an agent may read it: a Python literal, or "raises X"."""
+        return self.literal if self.raises is None else f"raises {self.raises}"
+
+    def to_proto(self) -> executor_service_pb2.Case:
+        """Returns the case as the executor takes it."""
+        case = executor_service_pb2.Case(
+            name=self.name, hidden=self.hidden, setup=self.setup, call=self.call.strip(), checker=self.checker
+        )
+        if self.raises is None:
+            case.expected_literal = self.literal
+        else:
+            case.raises = self.raises
+        return case
+
+
+class Growth(_Model):
+    """Inputs that grow: `setup` makes them from the integers `n` and `seed`, `call` works on them.
+
+    `budget_seconds` is the CPU time of one size after which no larger one is tried.
+    """
+
+    setup: Statements
+    call: Expression
+    sizes: Annotated[tuple[Annotated[int, Field(gt=0, lt=2**40)], ...], Field(min_length=2, max_length=32)]
+    budget_seconds: Annotated[float, Field(gt=0, le=10)] = 0.15
+
+    @model_validator(mode="after")
+    def _ascends(self) -> Self:
+        if any(low >= high for low, high in zip(self.sizes, self.sizes[1:], strict=False)):
+            raise ValueError("sizes must be in ascending order")
+        return self
+
+    def to_proto(self) -> executor_service_pb2.Growth:
+        """Returns the growing inputs as the executor takes them."""
+        return executor_service_pb2.Growth(
+            setup=self.setup, call=self.call.strip(), sizes=self.sizes, budget=_duration(self.budget_seconds)
+        )
+
+
+class Limits(_Model):
+    """Limits of each case; an absent one takes the executor's default."""
+
+    cpu_seconds: Annotated[float, Field(gt=0, le=60)] | None = None
+    wall_seconds: Annotated[float, Field(gt=0, le=120)] | None = None
+    memory_mb: Annotated[int, Field(ge=16, le=16_384)] | None = None
+
+    def to_proto(self) -> executor_service_pb2.Limits:
+        """Returns the limits as the executor takes them; one megabyte is 1048576 bytes."""
+        return executor_service_pb2.Limits(
+            cpu_time=None if self.cpu_seconds is None else _duration(self.cpu_seconds),
+            wall_time=None if self.wall_seconds is None else _duration(self.wall_seconds),
+            memory_bytes=None if self.memory_mb is None else self.memory_mb * 1024 * 1024,
+        )
+
+
+class Task(_Model):
+    """One task. `bug`, `reference` and the hidden cases never leave the services."""
+
+    id: Slug
+    title: Annotated[str, Field(min_length=1, max_length=200)]
+    category: Slug
+    difficulty: Difficulty
+    function: Identifier
+    description: Text
+    bug: Text
+    buggy_code: Source
+    reference: Annotated[Source, _compiles("exec")]
+    cases: Annotated[tuple[Case, ...], Field(min_length=1, max_length=MAX_CASES)]
+    growth: Growth | None = None
+    limits: Limits | None = None
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        names = [case.name for case in self.cases]
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"two cases have the name {repeated[0]!r}")
+        definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+        if not any(isinstance(n, definitions) and n.name == self.function for n in ast.parse(self.reference).body):
+            raise ValueError(f"reference does not define {self.function!r}")
+        return self
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of everything in the task, as 64 hex digits. Equal content has an equal digest."""
+        content = self.model_dump(mode="json", exclude={"cases": {"__all__": {"expected", "expected_literal"}}})
+        content["expectations"] = [case.expectation for case in self.cases]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def to_public(self) -> env_service_pb2.Task:
+        """Returns the task as an agent may see it: no hidden case, reference or explanation."""
+        visible = [case for case in self.cases if not case.hidden]
+        return env_service_pb2.Task(
+            task_id=self.id,
+            title=self.title,
+            description=self.description,
+            category=self.category,
+            difficulty=self.difficulty.to_proto(),
+            buggy_code=self.buggy_code,
+            function_name=self.function,
+            visible_tests=[
+                env_service_pb2.VisibleTest(name=case.name, call=case.call.strip(), expected=case.expectation)
+                for case in visible
+            ],
+            hidden_test_count=len(self.cases) - len(visible),
+        )
+
+    def to_suite(self) -> executor_service_pb2.Suite:
+        """Returns what the executor grades against, made once. The caller must not change it."""
+        return self._suite
+
+    @cached_property
+    def _suite(self) -> executor_service_pb2.Suite:
+        ordered = sorted(self.cases, key=lambda case: case.hidden)
+        return executor_service_pb2.Suite(
+            cases=[case.to_proto() for case in ordered],
+            growth=self.growth.to_proto() if self.growth else None,
+            reference_code=self.reference,
+            limits=self.limits.to_proto() if self.limits else None,
+        )
+
+
+def _duration(seconds: float) -> duration_pb2.Duration:
+    whole = int(seconds)
+    return duration_pb2.Duration(seconds=whole, nanos=round((seconds - whole) * 1e9))

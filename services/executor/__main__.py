@@ -1,0 +1,20 @@
+"""`python -m services.executor`: the executor service in a process of its own."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry
+
+from services.common.main import run
+from services.common.server import serve_forever
+from services.executor.service import ExecutorService
+from services.executor.settings import ExecutorSettings
+
+
+async def serve(settings: ExecutorSettings) -> None:
+    """Serves until the process is told to end."""
+    registry = CollectorRegistry()
+    await serve_forever([(ExecutorService(settings, registry), settings, registry)])
+
+
+if __name__ == "__main__":
+    run("Runs untrusted programs in throwaway sandboxes.", ExecutorSettings, serve)

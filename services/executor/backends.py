@@ -1,0 +1,75 @@
+"""Chooses a sandbox backend, and says why."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from codearena.v1 import core_pb2 as core
+from services.executor.docker_backend import DockerBackend
+from services.executor.docker_options import DockerOptions
+from services.executor.process_backend import ProcessBackend, ProcessOptions
+from services.executor.sandbox import BackendInfo, SandboxBackend, SandboxLost
+from services.executor.settings import ExecutorSettings
+
+NAMES = {core.SANDBOX_BACKEND_DOCKER: "docker", core.SANDBOX_BACKEND_PROCESS: "process"}
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A backend that has started.
+
+    Attributes:
+        backend: It.
+        info: What it is.
+        reason: Why this one, for people.
+    """
+
+    backend: SandboxBackend
+    info: BackendInfo
+    reason: str
+
+    @property
+    def name(self) -> str:
+        """Its name, as CODEARENA_SANDBOX_BACKEND has it."""
+        return NAMES[self.info.kind]
+
+
+async def choose(settings: ExecutorSettings) -> Chosen:
+    """Starts the backend that the settings ask for.
+
+    Raises:
+        SandboxLost: It does not start; with "auto", neither does.
+    """
+    if settings.sandbox_backend == "process":
+        return await _start(_process(settings), "CODEARENA_SANDBOX_BACKEND says so")
+    if settings.sandbox_backend == "docker":
+        return await _start(_docker(settings), "CODEARENA_SANDBOX_BACKEND says so")
+    try:
+        return await _start(_docker(settings), "a Docker engine answers")
+    except SandboxLost as error:
+        return await _start(_process(settings), f"no Docker engine can be used: {error}")
+
+
+async def _start(backend: SandboxBackend, reason: str) -> Chosen:
+    try:
+        return Chosen(backend, await backend.start(), reason)
+    except BaseException:
+        await asyncio.shield(backend.stop())
+        raise
+
+
+def _process(settings: ExecutorSettings) -> SandboxBackend:
+    return ProcessBackend(ProcessOptions(settings.data_dir.resolve()))
+
+
+def _docker(settings: ExecutorSettings) -> SandboxBackend:
+    return DockerBackend(
+        DockerOptions(
+            data_dir=settings.data_dir.resolve(),
+            docker_host=settings.docker_host,
+            runtime=settings.docker_runtime,
+            image_source=settings.sandbox_image_source,
+            base_image=settings.sandbox_base_image,
+        )
+    )

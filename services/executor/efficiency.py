@@ -1,0 +1,91 @@
+"""How good a program's cost is against the reference solution's. Pure.
+
+Growth comes first. The exponent k of cost ~ n^k is the slope of a least-squares line through log(size) and log(cost)
+of the largest sizes that a program reached; it is the same at every clock speed. Only among programs of the same growth
+does the ratio of their costs count. Both are read in coarse steps that lie far from where honest programs land, so
+that the same program gets the same score whatever else the machine does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+SAME_GROWTH = 0.5
+ONE_MORE = 1.3
+_GROWTH_SCORES = (1.0, 0.6, 0.2)
+_RATIO_STEPS = ((6.0, 1.0), (40.0, 0.8))
+_RATIO_FLOOR = 0.6
+_FLAT_RATIO, _FLAT_SECONDS, _FLAT_SCORE = 20.0, 0.1, 0.5
+_NOISE_SECONDS = 0.0005
+_FITTED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Efficiency:
+    """A score and what it rests on; see `codearena.v1.EfficiencyReport`."""
+
+    score: float
+    reason: str
+    exponent: float | None = None
+    reference_exponent: float | None = None
+    ratio: float | None = None
+    largest_size: int = 0
+
+
+def of_growth(costs: Mapping[int, float], reference: Mapping[int, float], sizes: Sequence[int]) -> Efficiency:
+    """Scores a program by how its cost grows.
+
+    Args:
+        costs: CPU seconds of the program by size, of those sizes that it reached.
+        reference: The same of the reference solution.
+        sizes: All sizes, ascending.
+    """
+    if not costs:
+        return Efficiency(0.0, "the smallest growing input was not answered within its limit")
+    largest = max(size for size in sizes if size in costs)
+    shared = max(size for size in sizes if size in costs and size in reference)
+    ratio = max(costs[shared], _NOISE_SECONDS) / max(reference[shared], _NOISE_SECONDS)
+    own, theirs = exponent(costs), exponent(reference)
+
+    def scored(score: float, reason: str) -> Efficiency:
+        return Efficiency(score, reason, own, theirs, ratio, largest)
+
+    if own is None or (largest == sizes[-1] and ratio <= _RATIO_STEPS[0][0]):
+        return scored(1.0, "as cheap as the reference at every size")
+    excess = own - (theirs or 0.0)
+    if excess < SAME_GROWTH:
+        score = next((score for limit, score in _RATIO_STEPS if ratio <= limit), _RATIO_FLOOR)
+        return scored(score, f"grows like the reference, at {_coarse(ratio)} of its cost")
+    score = _GROWTH_SCORES[1] if excess < ONE_MORE else _GROWTH_SCORES[2]
+    reason = f"the cost grows like n^{own:.1f}, the reference's like n^{max(theirs or 0.0, 0.0):.1f}"
+    return scored(score, reason)
+
+
+def flat(cost: float, reference: float) -> Efficiency:
+    """Scores a program by its cost on the tests themselves, with a tolerance that no honest one misses.
+
+    Args:
+        cost: CPU seconds of all tests.
+        reference: The same of the reference solution.
+    """
+    ratio = max(cost, _NOISE_SECONDS) / max(reference, _NOISE_SECONDS)
+    if ratio <= _FLAT_RATIO or cost - reference <= _FLAT_SECONDS:
+        return Efficiency(1.0, "as cheap as the reference on the tests", ratio=ratio)
+    return Efficiency(_FLAT_SCORE, f"{ratio:.0f} times the reference's cost on the tests", ratio=ratio)
+
+
+def exponent(costs: Mapping[int, float]) -> float | None:
+    """Returns the slope of log cost over log size at the largest sizes; None if all are too cheap to tell."""
+    points = sorted((size, cost) for size, cost in costs.items() if cost > _NOISE_SECONDS)[-_FITTED:]
+    if len(points) < 2:
+        return None
+    xs = [math.log(size) for size, _ in points]
+    ys = [math.log(cost) for _, cost in points]
+    mean_x, mean_y = sum(xs) / len(xs), sum(ys) / len(ys)
+    return sum((x - mean_x) * (y - mean_y) for x, y in zip(xs, ys, strict=True)) / sum((x - mean_x) ** 2 for x in xs)
+
+
+def _coarse(ratio: float) -> str:
+    return "about the same part" if ratio <= 2 else f"about {ratio:.0f} times the amount"

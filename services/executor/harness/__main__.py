@@ -1,0 +1,12 @@
+"""Entry point: `python /codearena/harness` is a supervisor, `python /codearena/harness zygote` a zygote."""
+
+import os
+import sys
+
+sys.path[0] = os.path.dirname(sys.path[0])
+
+if sys.argv[1:2] == ["zygote"]:
+    from harness.zygote import main
+else:
+    from harness.supervisor import main
+main()

@@ -1,0 +1,133 @@
+"""The process that loads a submission and evaluates cases. Everything in it belongs to the submission.
+
+It speaks to the supervisor over one socket. What it receives are frames of JSON, one a case. What it sends are
+frames of one kind byte, a four-byte case number and a payload. It could send anything: the supervisor believes
+nothing but that a frame arrived.
+"""
+
+from __future__ import annotations
+
+import _sitebuiltins
+import builtins
+import json
+import linecache
+import os
+import struct
+import sys
+import time
+import traceback
+import types
+from typing import Any, NoReturn
+
+from . import frames
+from .encode import NotComparable, encode
+
+KIND = struct.Struct(">cI")
+LOADED, LOAD_FAILED, MARK, VALUE, UNFIT, RAISED, ENDED = b"L", b"F", b"M", b"V", b"U", b"X", b"E"
+MODULE_NAME, FILE_NAME = "fix", "fix.py"
+_MAX_TEXT = 4000
+
+
+def serve(channel: int, program: dict[str, Any]) -> NoReturn:
+    """Loads the program, then answers cases until the supervisor closes the channel. Never returns."""
+    if program["mode"] == "script":
+        _run_script(channel, program["code"])
+    namespace = _load(channel, program["code"])
+    while True:
+        try:
+            case = json.loads(frames.read_frame(channel))
+        except EOFError:
+            os._exit(0)
+        _answer(channel, namespace, case, marked=program["trusted"])
+
+
+def _send(channel: int, kind: bytes, number: int, payload: bytes = b"") -> None:
+    frames.write_frame(channel, KIND.pack(kind, number) + payload)
+
+
+def _new_module(name: str, code: str) -> dict[str, Any]:
+    module = types.ModuleType(name)
+    module.__file__ = FILE_NAME
+    sys.modules[name] = module
+    linecache.cache[FILE_NAME] = (len(code), None, code.splitlines(keepends=True), FILE_NAME)
+    return module.__dict__
+
+
+def _load(channel: int, code: str) -> dict[str, Any]:
+    namespace = _new_module(MODULE_NAME, code)
+    try:
+        exec(compile(code, FILE_NAME, "exec", dont_inherit=True), namespace)  # noqa: S102
+    except BaseException as error:  # noqa: BLE001  the boundary between a submission and its report
+        _send(channel, LOAD_FAILED, 0, describe(error).encode(errors="backslashreplace"))
+        os._exit(0)
+    _send(channel, LOADED, 0)
+    return namespace
+
+
+def _answer(channel: int, namespace: dict[str, Any], case: dict[str, Any], *, marked: bool) -> None:
+    number, started = case["number"], time.process_time_ns()
+    try:
+        namespace.update(case["names"])
+        if case["setup"]:
+            exec(compile(case["setup"], "setup", "exec", dont_inherit=True), namespace)  # noqa: S102
+        if marked:
+            _send(channel, MARK, number, (time.process_time_ns() - started).to_bytes(8, "big"))
+        value = eval(compile(case["call"], "call", "eval", dont_inherit=True), namespace)  # noqa: S307
+        kind, payload = VALUE, encode(value)
+    except NotComparable as error:
+        kind, payload = UNFIT, str(error).encode(errors="backslashreplace")
+    except BaseException as error:  # noqa: BLE001  the boundary between a submission and its report
+        kind, payload = RAISED, _raised(error)
+    _send(channel, kind, number, payload)
+
+
+def _raised(error: BaseException) -> bytes:
+    names = [f"{kind.__module__}.{kind.__qualname__}"[:200] for kind in type(error).__mro__[:20]]
+    return json.dumps({"types": names, "text": describe(error)}).encode()
+
+
+def describe(error: BaseException) -> str:
+    """Returns an exception with those frames of its traceback that are the submission's own."""
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == FILE_NAME]
+    try:
+        lines = traceback.format_exception_only(error)
+    except Exception:  # noqa: BLE001  an exception whose own methods raise
+        lines = [f"{type(error).__name__}\n"]
+    text = "".join(lines)[-_MAX_TEXT:]
+    if own:
+        text = "Traceback (most recent call last):\n" + "".join(traceback.format_list(own[-5:])) + text
+    return text.rstrip()
+
+
+def _run_script(channel: int, code: str) -> NoReturn:
+    """Runs the program as `__main__`, with its traceback on stderr, and sends its exit status."""
+    namespace = _new_module("__main__", code)
+    status = 0
+    try:
+        exec(compile(code, FILE_NAME, "exec", dont_inherit=True), namespace)  # noqa: S102
+    except SystemExit as ending:
+        status = _exit_status(ending)
+    except BaseException as error:  # noqa: BLE001  the boundary between a submission and its report
+        status = 1
+        sys.stderr.write(describe(error) + "\n")
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    _send(channel, ENDED, status & 0xFF)
+    os._exit(0)
+
+
+def _exit_status(ending: SystemExit) -> int:
+    if ending.code is None:
+        return 0
+    if type(ending.code) is int:
+        return ending.code
+    sys.stderr.write(f"{ending.code}\n")
+    return 1
+
+
+def look_like_an_interpreter() -> None:
+    """Gives the submission what a script finds, and hides where the harness lies."""
+    sys.argv[:] = [FILE_NAME]
+    sys.path[:] = [entry for entry in sys.path if entry.endswith(("lib-dynload", ".zip")) or "/lib" in entry]
+    for name in ("exit", "quit"):
+        setattr(builtins, name, _sitebuiltins.Quitter(name, "Ctrl-D"))

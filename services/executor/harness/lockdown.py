@@ -1,0 +1,188 @@
+"""The restrictions that a child puts on itself before it loads a submission."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import resource
+import struct
+from collections.abc import Mapping
+
+from . import syscalls
+
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 4, 24, 38
+_SIGKILL = 9
+_SET_MODE_FILTER, _FLAG_NEW_LISTENER = 1, 8
+_ALLOW, _KILL, _NOTIFY, _ERRNO = 0x7FFF0000, 0x80000000, 0x7FC00000, 0x00050000
+_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_OFFSET_NUMBER, _OFFSET_ARCH, _OFFSET_ARGUMENTS = 0, 4, 16
+_X32_BIT = 0x40000000
+_CLONE_THREAD = 0x00010000
+_LAST_CAPABILITY = 63
+
+# Refused outright: nothing that repairs code needs them, and each has served somebody's escape, or holds memory
+# outside the limits, or reaches another process.
+# fmt: off
+_REFUSED = (
+    "socket", "connect", "accept", "accept4", "bind", "listen", "fork", "vfork", "execve", "execveat", "shmget",
+    "semget", "msgget", "mq_open", "memfd_create", "memfd_secret", "ptrace", "process_vm_readv",
+    "process_vm_writev", "process_madvise", "kcmp", "pidfd_open", "pidfd_getfd", "pidfd_send_signal", "tkill",
+    "rt_sigqueueinfo", "rt_tgsigqueueinfo", "setpriority", "sched_setparam", "sched_setscheduler",
+    "sched_setattr", "sched_setaffinity", "ioprio_set", "syslog", "personality", "modify_ldt", "mount",
+    "umount2", "pivot_root", "chroot", "unshare", "setns", "open_tree", "move_mount", "fsopen", "fsconfig",
+    "fsmount", "fspick", "mount_setattr", "name_to_handle_at", "open_by_handle_at", "keyctl", "add_key",
+    "request_key", "bpf", "userfaultfd", "perf_event_open", "io_uring_setup", "io_uring_enter",
+    "io_uring_register", "kexec_load", "kexec_file_load", "init_module", "finit_module", "delete_module",
+    "reboot", "swapon", "swapoff", "settimeofday", "clock_settime", "clock_adjtime", "adjtimex", "sethostname",
+    "setdomainname", "acct", "quotactl", "iopl", "ioperm",
+)
+# fmt: on
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+MACHINE = os.uname().machine
+
+
+def machine_is_known() -> bool:
+    """Whether there is a system call filter for this machine."""
+    return MACHINE in syscalls.BY_MACHINE
+
+
+def syscall_name(number: int) -> str:
+    """Returns the name of a system call that the filter knows."""
+    table = syscalls.BY_MACHINE.get(MACHINE, {})
+    return next((name for name, value in table.items() if value == number), f"syscall_{number}")
+
+
+def errno_of(name: str) -> int:
+    """Returns the error a refused call fails with: out of processes for a fork, else not permitted."""
+    return errno.EAGAIN if name in {"fork", "vfork", "clone"} else errno.EPERM
+
+
+def prctl(option: int, argument: int) -> None:
+    """Sets an attribute of this process, as prctl(2) does; raises OSError where it cannot."""
+    if _libc.prctl(option, argument, 0, 0, 0) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"prctl {option}: {os.strerror(number)}")
+
+
+def hide() -> None:
+    """Makes this process undumpable: others of its user can neither trace it nor open its descriptors."""
+    prctl(_PR_SET_DUMPABLE, 0)
+
+
+def die_with_parent() -> None:
+    """Asks the kernel to kill this process when its parent ends."""
+    prctl(_PR_SET_PDEATHSIG, _SIGKILL)
+
+
+def drop_capabilities() -> None:
+    """Gives up every capability for ever, also those of a user namespace of one's own."""
+    for capability in range(_LAST_CAPABILITY + 1):
+        if _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) != 0:
+            break
+    header = struct.pack("=Ii", 0x20080522, 0)
+    if _libc.capset(header, struct.pack("=6I", 0, 0, 0, 0, 0, 0)) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"capset: {os.strerror(number)}")
+
+
+def set_limits(limits: Mapping[str, int]) -> None:
+    """Sets hard resource limits by their names without RLIMIT_, e.g. {"AS": 268435456}. Lowers only."""
+    for name, value in limits.items():
+        kind = getattr(resource, f"RLIMIT_{name}")
+        _, hard = resource.getrlimit(kind)
+        bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(kind, (bound, bound))
+
+
+def prefer_as_victim() -> None:
+    """Makes this process the one the kernel kills first when memory runs out, not the supervisor."""
+    try:
+        descriptor = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
+    except OSError:
+        return  # no /proc here; then there is no cgroup limit that could hit the supervisor either
+    try:
+        os.write(descriptor, b"1000")
+    finally:
+        os.close(descriptor)
+
+
+def filter_syscalls() -> tuple[str, int]:
+    """Installs the filter for this process and its threads.
+
+    Returns:
+        How refused calls are answered, and the descriptor on which they are announced: ("notify", descriptor), or
+        ("errno", -1) where the kernel cannot announce them, or ("none", -1) where it has no filters or the machine
+        is not known.
+    """
+    if not machine_is_known():
+        return "none", -1
+    prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    listener = _install(_program(_NOTIFY), _FLAG_NEW_LISTENER)
+    if listener >= 0:
+        return "notify", listener
+    if _install(_program(_ERRNO), 0) == 0:
+        return "errno", -1
+    return "none", -1
+
+
+def _install(program: bytes, flags: int) -> int:
+    buffer = ctypes.create_string_buffer(program, len(program))
+    pointer = struct.pack("=HxxxxxxQ", len(program) // 8, ctypes.addressof(buffer))
+    number = syscalls.BY_MACHINE[MACHINE]["seccomp"]
+    return int(_libc.syscall(number, _SET_MODE_FILTER, flags, ctypes.c_char_p(pointer)))
+
+
+def _program(refusal: int) -> bytes:
+    """Assembles the filter as classic BPF; see the kernel's Documentation/userspace-api/seccomp_filter.rst."""
+    table = syscalls.BY_MACHINE[MACHINE]
+    code = [
+        _op(_LOAD, _OFFSET_ARCH),
+        _op(_EQUAL, syscalls.AUDIT_ARCH[MACHINE], 1, 0),
+        _op(_RETURN, _KILL),
+        _op(_LOAD, _OFFSET_NUMBER),
+        _op(_AT_LEAST, _X32_BIT, 0, 1),
+        _op(_RETURN, _KILL),
+        # glibc falls back to clone, whose flags can be read here
+        *_when(table["clone3"], _op(_RETURN, _ERRNO | errno.ENOSYS)),
+        *_when(table["clone"], *_unless_bit(0, _CLONE_THREAD, _refuse(refusal, "clone"))),
+        *_when(table["kill"], *_unless_own(0, _refuse(refusal, "kill"))),
+        *_when(table["tgkill"], *_unless_own(0, _refuse(refusal, "tgkill"))),
+        *_when(table["prlimit64"], *_unless_own(0, _refuse(refusal, "prlimit64"), or_zero=True)),
+    ]
+    for name in _REFUSED:
+        if name in table:
+            code += _when(table[name], _refuse(refusal, name))
+    code.append(_op(_RETURN, _ALLOW))
+    return b"".join(code)
+
+
+def _op(operation: int, operand: int, if_true: int = 0, if_false: int = 0) -> bytes:
+    return struct.pack("=HBBI", operation, if_true, if_false, operand)
+
+
+def _when(number: int, *body: bytes) -> list[bytes]:
+    """Runs `body` if the system call has this number; the body must return."""
+    return [_op(_EQUAL, number, 0, len(body)), *body]
+
+
+def _refuse(refusal: int, name: str) -> bytes:
+    return _op(_RETURN, refusal | errno_of(name) if refusal == _ERRNO else refusal)
+
+
+def _unless_bit(argument: int, bit: int, refusal: bytes) -> list[bytes]:
+    return [
+        _op(_LOAD, _OFFSET_ARGUMENTS + 8 * argument),
+        _op(_ANY_BIT, bit, 1, 0),
+        refusal,
+        _op(_RETURN, _ALLOW),
+    ]
+
+
+def _unless_own(argument: int, refusal: bytes, *, or_zero: bool = False) -> list[bytes]:
+    """Allows the call only if its argument is this process's id (or 0, itself)."""
+    own = [_op(_EQUAL, os.getpid(), 2 if or_zero else 1, 0)]
+    zero = [_op(_EQUAL, 0, 1, 0)] if or_zero else []
+    return [_op(_LOAD, _OFFSET_ARGUMENTS + 8 * argument), *own, *zero, refusal, _op(_RETURN, _ALLOW)]

@@ -1,0 +1,167 @@
+"""What reference solutions cost on this node, measured once for each suite and refreshed."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+import statistics
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from codearena.v1 import error_reason_pb2 as reasons
+from codearena.v1 import executor_service_pb2 as wire
+from services.common.errors import StatusError, invalid
+from services.executor import values
+from services.executor.jobs import Answer, Call, Reply
+from services.executor.limits import Limits
+from services.executor.runs import Overran, Run, Runner
+from services.executor.sandbox import HarnessDied
+from services.executor.verdict import judge_case, judge_cases, load_error
+
+_REPEATS = 3
+_KEPT = 1000
+_DEFAULT_BUDGET_SECONDS = 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """A reference solution on growing inputs.
+
+    Attributes:
+        calls: One for each size, ascending; the sizes that the reference reached within its budget.
+        sizes: The sizes.
+        answers: What it answered, by size: the expected values.
+        costs: CPU seconds of its calls, by size.
+        setups: CPU seconds of making the inputs, by size.
+        budget_seconds: CPU seconds of a size after which no larger one is tried.
+    """
+
+    calls: tuple[Call, ...]
+    sizes: tuple[int, ...]
+    answers: dict[int, object]
+    costs: dict[int, float]
+    setups: dict[int, float]
+    budget_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What a reference solution cost.
+
+    Attributes:
+        setups: CPU seconds of each case's setup, in order.
+        cost: CPU seconds of all cases' calls together.
+        growth: Its growth, where the suite has growing inputs.
+        measured: Monotonic time of the measurement.
+    """
+
+    setups: tuple[float, ...]
+    cost: float
+    growth: Growth | None
+    measured: float = field(default_factory=time.monotonic)
+
+
+def calls_of(cases: Sequence[wire.Case]) -> list[Call]:
+    """Returns what of the cases may enter a sandbox."""
+    return [Call(case.setup, case.call) for case in cases]
+
+
+def suite_digest(suite: wire.Suite) -> str:
+    """Returns the SHA-256 of a suite's content: equal suites share a measurement."""
+    return hashlib.sha256(suite.SerializeToString(deterministic=True)).hexdigest()
+
+
+class References:
+    """Measurements by suite; one at a time for each, kept for a while.
+
+    Args:
+        runner: Where they are made: sandboxes like those of submissions.
+        refresh_seconds: Age after which a measurement is made anew, with fresh growing inputs.
+    """
+
+    def __init__(self, runner: Runner, refresh_seconds: float) -> None:
+        self._runner = runner
+        self._refresh = refresh_seconds
+        self._known: OrderedDict[str, asyncio.Task[Reference]] = OrderedDict()
+
+    async def get(self, suite: wire.Suite, cases: Sequence[wire.Case], limits: Limits) -> Reference:
+        """Returns the measurement of a suite's reference solution.
+
+        Raises:
+            StatusError: INVALID_ARGUMENT if the reference fails its own suite, else as `Runner`.
+        """
+        digest = suite_digest(suite)
+        task = self._known.get(digest)
+        if task is None or self._is_stale(task):
+            task = asyncio.create_task(self._measure(suite, cases, limits))
+            self._known[digest] = task
+            while len(self._known) > _KEPT:
+                self._known.popitem(last=False)
+        self._known.move_to_end(digest)
+        return await asyncio.shield(task)
+
+    async def stop(self) -> None:
+        """Ends measurements under way."""
+        for task in self._known.values():
+            task.cancel()
+        await asyncio.gather(*self._known.values(), return_exceptions=True)
+
+    def _is_stale(self, task: asyncio.Task[Reference]) -> bool:
+        if not task.done():
+            return False
+        if task.cancelled() or task.exception() is not None:
+            return True
+        return time.monotonic() - task.result().measured > self._refresh
+
+    async def _measure(self, suite: wire.Suite, cases: Sequence[wire.Case], limits: Limits) -> Reference:
+        try:
+            async with self._runner.program(suite.reference_code, limits, trusted=True) as run:
+                reply = await run.batch(calls_of(cases), visible=0)
+                _require_passed(cases, reply)
+                growth = await self._grow(run, suite.growth) if suite.HasField("growth") else None
+        except (HarnessDied, Overran) as error:
+            raise _bad_reference(str(error)) from error
+        setups = tuple(answer.mark / 1e9 for answer in reply.cases)
+        return Reference(setups, sum(_call_seconds(answer) for answer in reply.cases), growth)
+
+    async def _grow(self, run: Run, growth: wire.Growth) -> Growth:
+        seed = secrets.randbelow(1 << 31)
+        budget = growth.budget.ToNanoseconds() / 1e9 or _DEFAULT_BUDGET_SECONDS
+        calls = tuple(Call(growth.setup, growth.call, {"n": size, "seed": seed}) for size in growth.sizes)
+        rounds: list[list[Answer]] = []
+        for _ in range(_REPEATS):
+            rounds.append((await run.batch(calls, visible=0, stop_seconds=budget)).cases)
+        reached = min(map(len, rounds))
+        wrong = next((answer for answers in rounds for answer in answers if answer.state != "value"), None)
+        if reached < 2 or wrong is not None:
+            detail = f": {judge_case(wire.Case(), wrong).actual}" if wrong is not None else ", it reaches one size only"
+            raise _bad_reference(f"it does not master the growing inputs{detail}")
+        sizes = tuple(growth.sizes[:reached])
+        columns = {size: [answers[index] for answers in rounds] for index, size in enumerate(sizes)}
+        return Growth(
+            calls[:reached],
+            sizes,
+            {size: values.decode(answers[0].payload) for size, answers in columns.items()},
+            {size: statistics.median(map(_call_seconds, answers)) for size, answers in columns.items()},
+            {size: statistics.median(answer.mark / 1e9 for answer in answers) for size, answers in columns.items()},
+            budget,
+        )
+
+
+def _call_seconds(answer: Answer) -> float:
+    return max(0, answer.cpu - answer.mark) / 1e9
+
+
+def _require_passed(cases: Sequence[wire.Case], reply: Reply) -> None:
+    if reply.load.state != "loaded":
+        raise _bad_reference(f"it does not load: {load_error(reply.load)}")
+    for case, verdict in zip(cases, judge_cases(cases, reply.cases), strict=True):
+        if not verdict.passed:
+            raise _bad_reference(f"it fails the case {case.name!r}: {verdict.actual}")
+
+
+def _bad_reference(why: str) -> StatusError:
+    return invalid(reasons.ERROR_REASON_INVALID_FIELD, "suite.reference_code", f"unfit to be measured: {why}")

@@ -1,0 +1,85 @@
+"""Puts the executor together."""
+
+from __future__ import annotations
+
+import grpc
+import structlog
+from google.protobuf.descriptor import ServiceDescriptor
+from prometheus_client import CollectorRegistry
+
+from codearena.v1 import executor_service_pb2, executor_service_pb2_grpc
+from services.executor.backends import Chosen, choose
+from services.executor.grader import Grader
+from services.executor.metrics import ExecutorMetrics
+from services.executor.pool import PoolOptions, SandboxPool
+from services.executor.references import References
+from services.executor.runs import Runner
+from services.executor.sandbox import SandboxLost
+from services.executor.servicer import ExecutorServicer
+from services.executor.settings import ExecutorSettings
+
+
+class ExecutorService:
+    """The executor as a server serves it; see `services.common.server.Service`."""
+
+    name = "executor"
+    descriptor: ServiceDescriptor = executor_service_pb2.DESCRIPTOR.services_by_name["ExecutorService"]
+
+    def __init__(self, settings: ExecutorSettings, registry: CollectorRegistry) -> None:
+        self._settings = settings
+        self._registry = registry
+        self._log = structlog.get_logger("executor")
+        self._chosen: Chosen | None = None
+        self._pool: SandboxPool | None = None
+        self._references: References | None = None
+        self._servicer: ExecutorServicer | None = None
+
+    @property
+    def chosen(self) -> Chosen:
+        """The sandbox backend; there is one once the service has started."""
+        assert self._chosen is not None, "start() comes first"
+        return self._chosen
+
+    async def start(self) -> None:
+        """Starts the sandbox backend and begins to warm sandboxes.
+
+        Raises:
+            SandboxLost: There is no sandbox to be had on this machine.
+        """
+        settings = self._settings
+        self._chosen = chosen = await choose(settings)
+        if not chosen.info.isolated and not settings.loopback_only:
+            raise SandboxLost(f"refusing to serve beyond loopback: {chosen.info.isolation}")
+        self._log.info("sandbox", backend=chosen.name, why=chosen.reason, isolation=chosen.info.isolation)
+        metrics = ExecutorMetrics(self._registry, chosen.name)
+        options = PoolOptions(settings.slots, settings.warm_count, settings.queue)
+        self._pool = SandboxPool(chosen.backend, options, metrics)
+        runner = Runner(self._pool, chosen.backend)
+        self._references = References(runner, settings.reference_refresh_seconds)
+        self._servicer = ExecutorServicer(Grader(runner, self._references), metrics, chosen.info.kind)
+        self._pool.start()
+
+    def register(self, server: grpc.aio.Server) -> None:
+        """Adds the handlers."""
+        assert self._servicer is not None, "start() comes first"
+        executor_service_pb2_grpc.add_ExecutorServiceServicer_to_server(self._servicer, server)
+
+    async def check(self) -> bool:
+        """Returns whether the engine answers."""
+        if self._chosen is None:
+            return False
+        try:
+            await self._chosen.backend.ping()
+        except SandboxLost as error:
+            self._log.warning("not ready", why=str(error))
+            return False
+        return True
+
+    async def stop(self) -> None:
+        """Destroys every sandbox and stops the backend."""
+        if self._references is not None:
+            await self._references.stop()
+        if self._pool is not None:
+            await self._pool.stop()
+        if self._chosen is not None:
+            await self._chosen.backend.stop()

@@ -1,0 +1,152 @@
+"""Values that come out of a sandbox: decoded, compared, shown. All of it outside, all of it bounded."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+MAX_DEPTH = 110
+_SHOWN_CHARACTERS = 500
+_RELATIVE, _ABSOLUTE = 1e-6, 1e-9
+
+
+class BadValue(ValueError):
+    """The text is not a value as `harness/encode.py` writes it."""
+
+
+def decode(text: str) -> object:
+    """Reads tagged JSON into exact builtin types.
+
+    Raises:
+        BadValue: Anything else, or nested deeper than `MAX_DEPTH`.
+    """
+    try:
+        return _decode(json.loads(text), MAX_DEPTH)
+    except (ValueError, TypeError, KeyError, RecursionError, OverflowError, MemoryError) as error:
+        raise BadValue(f"not a value: {error}") from error
+
+
+def _decode(node: Any, depth: int) -> object:  # noqa: ANN401
+    if depth == 0:
+        raise BadValue("nested too deep")
+    if isinstance(node, list):
+        return [_decode(item, depth - 1) for item in node]
+    if isinstance(node, dict):
+        ((tag, content),) = node.items()
+        return _TAGS[tag](content, depth - 1)
+    if isinstance(node, float):
+        raise BadValue("a bare float")
+    return node
+
+
+def _items(content: Any, depth: int) -> list[object]:  # noqa: ANN401
+    if not isinstance(content, list):
+        raise BadValue("not a sequence")
+    return [_decode(item, depth) for item in content]
+
+
+def _dict(content: Any, depth: int) -> object:  # noqa: ANN401
+    return {_decode(key, depth): _decode(value, depth) for key, value in content}
+
+
+_TAGS: dict[str, Callable[[Any, int], object]] = {
+    "int": lambda content, _: int(content, 16),
+    "float": lambda content, _: float.fromhex(content),
+    "bytes": lambda content, _: bytes.fromhex(content),
+    "bytearray": lambda content, _: bytearray.fromhex(content),
+    "complex": lambda content, _: complex(float.fromhex(content[0]), float.fromhex(content[1])),
+    "range": lambda content, depth: range(*(_integer(item) for item in _items(content, depth))),
+    "tuple": lambda content, depth: tuple(_items(content, depth)),
+    "set": lambda content, depth: set(_items(content, depth)),
+    "frozenset": lambda content, depth: frozenset(_items(content, depth)),
+    "dict": _dict,
+}
+
+
+def _integer(value: object) -> int:
+    if type(value) is not int:
+        raise BadValue("not an integer")
+    return value
+
+
+def same(expected: object, got: object) -> bool:
+    """Returns whether two values of builtin types are equal as Python sees it; nan equals nan."""
+    return _match(expected, got, _equal_scalars)
+
+
+def close(expected: object, got: object) -> bool:
+    """As `same`, but numbers may differ by 1e-6 relative or 1e-9 absolute."""
+    return _match(expected, got, _close_scalars)
+
+
+def same_elements(expected: object, got: object) -> bool:
+    """Returns whether two sequences or sets hold the same elements, each as often, in any order."""
+    if not isinstance(expected, (list, tuple, set, frozenset)) or not isinstance(got, (list, tuple, set, frozenset)):
+        return False
+    left = list(got)
+    if len(left) != len(expected):
+        return False
+    for wanted in expected:
+        found = next((index for index, item in enumerate(left) if same(wanted, item)), None)
+        if found is None:
+            return False
+        del left[found]
+    return True
+
+
+CHECKERS: dict[str, Callable[[object, object], bool]] = {
+    "": same,
+    "equal": same,
+    "approx": close,
+    "unordered": same_elements,
+}
+
+
+def _match(expected: object, got: object, scalars: Callable[[object, object], bool]) -> bool:
+    if isinstance(expected, (list, tuple)):
+        return (
+            type(expected) is type(got)
+            and len(expected) == len(got)
+            and all(_match(a, b, scalars) for a, b in zip(expected, got, strict=True))
+        )
+    if isinstance(expected, dict):
+        return (
+            isinstance(got, dict)
+            and expected.keys() == got.keys()
+            and all(_match(value, got[key], scalars) for key, value in expected.items())
+        )
+    return scalars(expected, got)
+
+
+def _equal_scalars(expected: object, got: object) -> bool:
+    if isinstance(expected, float) and isinstance(got, float) and math.isnan(expected):
+        return math.isnan(got)
+    return expected == got
+
+
+def _close_scalars(expected: object, got: object) -> bool:
+    if _equal_scalars(expected, got):
+        return True
+    if isinstance(expected, (int, float)) and isinstance(got, (int, float)):
+        try:
+            return math.isclose(expected, got, rel_tol=_RELATIVE, abs_tol=_ABSOLUTE)
+        except OverflowError:  # an integer beyond every float
+            return False
+    return False
+
+
+def show(value: object) -> str:
+    """Returns a value as Python prints it, cut to 500 characters, as valid Unicode."""
+    try:
+        text = repr(value)
+    except ValueError:  # an integer beyond sys.get_int_max_str_digits
+        text = "<an integer too long to print>"
+    return clean(text, _SHOWN_CHARACTERS)
+
+
+def clean(text: str, limit: int) -> str:
+    """Returns text as valid Unicode, cut to `limit` characters with an ellipsis."""
+    text = text.encode(errors="backslashreplace").decode()
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,143 @@
+"""From what a sandbox answered to what became of a program. Pure; the expected values live here, outside."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from codearena.v1 import core_pb2 as core
+from codearena.v1 import executor_service_pb2 as wire
+from services.common.literals import parse_literal
+from services.executor import values
+from services.executor.jobs import Answer
+
+Outcome: TypeAlias = "core.Outcome.ValueType"
+
+_STATES: dict[str, Outcome] = {
+    "timeout": core.OUTCOME_TIMED_OUT,
+    "memory": core.OUTCOME_OUT_OF_MEMORY,
+    "output": core.OUTCOME_OUTPUT_LIMIT_EXCEEDED,
+    "crash": core.OUTCOME_CRASHED,
+    "tamper": core.OUTCOME_CRASHED,
+    "load_failed": core.OUTCOME_CRASHED,
+    "ended": core.OUTCOME_CRASHED,
+    "loaded": core.OUTCOME_CRASHED,
+}
+_SHOWN = {
+    core.OUTCOME_TIMED_OUT: "stopped: the time limit",
+    core.OUTCOME_OUT_OF_MEMORY: "stopped: the memory limit",
+    core.OUTCOME_OUTPUT_LIMIT_EXCEEDED: "stopped: too much output",
+    core.OUTCOME_CRASHED: "the process ended without an answer",
+}
+_TOO_LARGE = ("larger than", "more than", "too much")
+
+
+@dataclass(frozen=True, slots=True)
+class CaseVerdict:
+    """What became of one case.
+
+    Attributes:
+        outcome: OUTCOME_PASSED, OUTCOME_TESTS_FAILED or how it was stopped.
+        actual: What came back, for people; at most 500 characters.
+        answer: What the kernel saw; None if the case was not run.
+    """
+
+    outcome: Outcome
+    actual: str
+    answer: Answer | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the answer is the expected one."""
+        return self.outcome == core.OUTCOME_PASSED
+
+
+def judge_cases(cases: Sequence[wire.Case], answers: Sequence[Answer]) -> list[CaseVerdict]:
+    """Compares answers with what is expected. Cases without an answer share the fate of the last one stopped."""
+    verdicts: list[CaseVerdict] = []
+    fate: Outcome = core.OUTCOME_CRASHED
+    for number, case in enumerate(cases):
+        answer = answers[number] if number < len(answers) else None
+        if answer is None or answer.state == "skipped":
+            verdicts.append(CaseVerdict(fate, f"not run after that: {_SHOWN[fate]}"))
+            continue
+        verdict = judge_case(case, answer)
+        verdicts.append(verdict)
+        fate = verdict.outcome if verdict.outcome in _SHOWN else fate
+    return verdicts
+
+
+def judge_case(case: wire.Case, answer: Answer) -> CaseVerdict:
+    """Compares one answer with what is expected."""
+    if answer.state == "value":
+        return _judge_value(case, answer)
+    if answer.state == "raised":
+        return _judge_exception(case, answer)
+    if answer.state == "unfit":
+        too_large = answer.payload.startswith(_TOO_LARGE)
+        outcome = core.OUTCOME_OUTPUT_LIMIT_EXCEEDED if too_large else core.OUTCOME_TESTS_FAILED
+        return CaseVerdict(outcome, values.clean(f"a value {answer.payload}", 300), answer)
+    outcome = _STATES[answer.state]
+    detail = f" ({values.clean(answer.payload, 100)})" if answer.state == "crash" and answer.payload else ""
+    return CaseVerdict(outcome, _SHOWN[outcome] + detail, answer)
+
+
+def _judge_value(case: wire.Case, answer: Answer) -> CaseVerdict:
+    try:
+        got = values.decode(answer.payload)
+    except values.BadValue:
+        return CaseVerdict(core.OUTCOME_CRASHED, "a forged answer", answer)
+    passed = case.WhichOneof("expectation") == "expected_literal" and values.CHECKERS[case.checker](
+        parse_literal(case.expected_literal), got
+    )
+    return CaseVerdict(core.OUTCOME_PASSED if passed else core.OUTCOME_TESTS_FAILED, values.show(got), answer)
+
+
+def _judge_exception(case: wire.Case, answer: Answer) -> CaseVerdict:
+    try:
+        content = json.loads(answer.payload)
+        types = [str(name) for name in content["types"]]
+        text = values.clean(str(content["text"]), 2000)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return CaseVerdict(core.OUTCOME_CRASHED, "a forged answer", answer)
+    if case.WhichOneof("expectation") == "raises" and f"builtins.{case.raises}" in types:
+        return CaseVerdict(core.OUTCOME_PASSED, f"raised {case.raises}", answer)
+    out_of_memory = types[:1] == ["builtins.MemoryError"]
+    outcome = core.OUTCOME_OUT_OF_MEMORY if out_of_memory else core.OUTCOME_TESTS_FAILED
+    return CaseVerdict(outcome, text, answer)
+
+
+def load_outcome(load: Answer) -> Outcome:
+    """Returns how loading ended; OUTCOME_PASSED if the program loaded."""
+    if load.state == "loaded":
+        return core.OUTCOME_PASSED
+    if load.state == "load_failed":
+        out_of_memory = load.payload.rstrip().endswith("MemoryError")
+        return core.OUTCOME_OUT_OF_MEMORY if out_of_memory else core.OUTCOME_COMPILE_ERROR
+    return _STATES[load.state]
+
+
+def load_error(load: Answer) -> str:
+    """Returns why a program did not load, for people; empty if it did."""
+    outcome = load_outcome(load)
+    if outcome == core.OUTCOME_PASSED:
+        return ""
+    return values.clean(load.payload, 4000) if load.state == "load_failed" else _SHOWN[outcome]
+
+
+def program_outcome(outcomes: Iterable[Outcome]) -> Outcome:
+    """Returns the outcome of a whole program from those of its cases, in order."""
+    result: Outcome = core.OUTCOME_PASSED
+    for outcome in outcomes:
+        if outcome in _SHOWN:
+            return outcome
+        if outcome != core.OUTCOME_PASSED:
+            result = core.OUTCOME_TESTS_FAILED
+    return result
+
+
+def expectation(case: wire.Case) -> str:
+    """Returns what a case expects, for people."""
+    return f"raises {case.raises}" if case.WhichOneof("expectation") == "raises" else case.expected_literal

@@ -1,0 +1,34 @@
+"""What the judge tells whoever counts."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Observer(Protocol):
+    """Hears of each event once. Names of outcomes and reasons are closed sets; see `failure.FailureReason`."""
+
+    def model_call(self, model: str, outcome: str, seconds: float) -> None:
+        """A request to the model ended: "ok" or a failure's reason; `seconds` is elapsed time."""
+        ...
+
+    def tokens(self, model: str, prompt: int, completion: int) -> None:
+        """The model used tokens."""
+        ...
+
+    def fallback(self, reason: str) -> None:
+        """A built-in answer was given although a model is configured."""
+        ...
+
+
+class SilentObserver:
+    """Counts nothing."""
+
+    def model_call(self, model: str, outcome: str, seconds: float) -> None:
+        """Ignores it."""
+
+    def tokens(self, model: str, prompt: int, completion: int) -> None:
+        """Ignores it."""
+
+    def fallback(self, reason: str) -> None:
+        """Ignores it."""

@@ -1,0 +1,41 @@
+"""Parsing of hostile source, with every way in which it can fail made one."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+
+MAX_NODES = 50_000
+
+
+class Unreadable(Exception):
+    """The source cannot be analysed.
+
+    Args:
+        reason: Why, as a clause without its full stop, e.g. "line 3: expected ':'".
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def parse(code: str) -> ast.Module:
+    """Returns the syntax tree of a program.
+
+    Raises:
+        Unreadable: It has a syntax error, is nested too deeply, or has more than `MAX_NODES` nodes.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(code)
+    except SyntaxError as error:
+        raise Unreadable(f"line {error.lineno or 1}: {error.msg}") from error
+    except ValueError as error:
+        raise Unreadable(str(error)) from error
+    except (RecursionError, MemoryError) as error:
+        raise Unreadable("it is nested too deeply") from error
+    if sum(1 for _ in ast.walk(tree)) > MAX_NODES:
+        raise Unreadable(f"it has more than {MAX_NODES} syntax nodes")
+    return tree

@@ -1,0 +1,67 @@
+"""The static judge: deterministic scores from a program's syntax tree. Never runs the program.
+
+Reads hostile text, so a service calls `analyse` in a limited worker. Formulas: see `security` and `quality`.
+Whether code is correct is left to the tests: no score is given for it.
+"""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from services.judge import quality, security
+from services.judge.source import Unreadable, parse
+
+_DIGITS = 4
+
+
+class Analysis(TypedDict):
+    """Scores in [0, 1], each with one sentence why; JSON, as it crosses a process boundary."""
+
+    readable: bool
+    security: float
+    quality: float
+    security_reason: str
+    quality_reason: str
+
+
+def analyse(code: str, reference_code: str = "") -> Analysis:
+    """Scores a program.
+
+    Args:
+        code: The source. One that does not parse scores 0: nothing good can be said of it.
+        reference_code: A good solution whose length is taken as usual; "" for none.
+    """
+    try:
+        tree = parse(code)
+        reference = parse(reference_code) if reference_code.strip() else None
+        findings = security.find(code, tree)
+        measured = quality.measure(tree, reference)
+    except Unreadable as error:
+        return unreadable(error.reason)
+    except RecursionError:
+        return unreadable("it is nested too deeply")
+    return Analysis(
+        readable=True,
+        security=round(security.score(findings), _DIGITS),
+        quality=round(measured.score, _DIGITS),
+        security_reason=_security_reason(findings),
+        quality_reason=measured.reason,
+    )
+
+
+def unreadable(reason: str) -> Analysis:
+    """Returns the scores of a program that cannot be analysed.
+
+    Args:
+        reason: Why, as a clause without its full stop.
+    """
+    sentence = f"The source cannot be analysed: {reason}."
+    return Analysis(readable=False, security=0.0, quality=0.0, security_reason=sentence, quality_reason=sentence)
+
+
+def _security_reason(findings: list[security.Finding]) -> str:
+    if not findings:
+        return "Static analysis finds no weakness."
+    worst = findings[0]
+    count = "1 weakness" if len(findings) == 1 else f"{len(findings)} weaknesses, the worst"
+    return f"Static analysis finds {count}: {worst.test_id} on line {worst.line}, {worst.text}."

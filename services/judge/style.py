@@ -1,0 +1,105 @@
+"""Flaws of style that static analysis can be sure of."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_BUILTINS = frozenset(name for name in dir(builtins) if name.islower())
+_AMBIGUOUS = frozenset({"l", "O", "I"})
+_BAD_FUNCTION_NAME = re.compile(r".*[a-z0-9][A-Z].*")
+_MAX_NESTING = 4
+_MAX_PARAMETERS = 7
+_BLOCKS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.Match)
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+@dataclass(frozen=True)
+class Flaw:
+    """One flaw.
+
+    Attributes:
+        line: Where, from 1.
+        weight: What it takes off the style score.
+        text: What it is, as a clause.
+    """
+
+    line: int
+    weight: float
+    text: str
+
+
+def flaws(tree: ast.Module) -> list[Flaw]:
+    """Returns the flaws of a program, the heaviest first, in a fixed order."""
+    found = [flaw for node in ast.walk(tree) for flaw in _of_node(node)]
+    found += _deep_nesting(tree)
+    return sorted(found, key=lambda flaw: (-flaw.weight, flaw.line, flaw.text))
+
+
+def _of_node(node: ast.AST) -> Iterator[Flaw]:
+    match node:
+        case ast.ExceptHandler():
+            yield from _handler(node)
+        case ast.ImportFrom(names=[ast.alias(name="*")]):
+            yield Flaw(node.lineno, 0.2, "imports everything with *")
+        case ast.Compare(ops=operators, comparators=comparators):
+            for operator, right in zip(operators, comparators, strict=True):
+                if isinstance(operator, (ast.Eq, ast.NotEq)) and _is_singleton(right):
+                    yield Flaw(node.lineno, 0.1, "compares with a singleton by ==")
+        case ast.Global():
+            yield Flaw(node.lineno, 0.15, "changes global state")
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            yield from _function(node)
+        case ast.Name(id=name, ctx=ast.Store()):
+            yield from _bound_name(name, node.lineno)
+
+
+def _handler(node: ast.ExceptHandler) -> Iterator[Flaw]:
+    if node.type is None:
+        yield Flaw(node.lineno, 0.3, "a bare except")
+    elif isinstance(node.type, ast.Name) and node.type.id in {"Exception", "BaseException"}:
+        yield Flaw(node.lineno, 0.15, f"catches every {node.type.id}")
+    if all(isinstance(statement, ast.Pass) for statement in node.body):
+        yield Flaw(node.lineno, 0.2, "swallows an exception")
+
+
+def _function(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[Flaw]:
+    arguments = node.args
+    parameters = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    if _BAD_FUNCTION_NAME.fullmatch(node.name):
+        yield Flaw(node.lineno, 0.05, "a function name that is not snake_case")
+    if len(parameters) > _MAX_PARAMETERS:
+        yield Flaw(node.lineno, 0.1, f"{len(parameters)} parameters")
+    for default in [*arguments.defaults, *filter(None, arguments.kw_defaults)]:
+        if isinstance(default, (ast.List, ast.Dict, ast.Set)):
+            yield Flaw(default.lineno, 0.25, "a mutable default argument")
+    for parameter in parameters:
+        yield from _bound_name(parameter.arg, parameter.lineno)
+
+
+def _bound_name(name: str, line: int) -> Iterator[Flaw]:
+    if name in _AMBIGUOUS:
+        yield Flaw(line, 0.05, f"the ambiguous name {name}")
+    elif name in _BUILTINS:
+        yield Flaw(line, 0.1, f"hides the builtin {name}")
+
+
+def _is_singleton(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, bool))
+
+
+def _deep_nesting(tree: ast.Module) -> list[Flaw]:
+    """Returns a flaw for each innermost block that lies more than `_MAX_NESTING` blocks deep."""
+    found: list[Flaw] = []
+    stack: list[tuple[ast.AST, int]] = [(tree, 0)]
+    while stack:
+        node, depth = stack.pop()
+        for child in ast.iter_child_nodes(node):
+            inner = 0 if isinstance(child, _FUNCTIONS) else depth + isinstance(child, _BLOCKS)
+            if isinstance(child, _BLOCKS) and inner == _MAX_NESTING + 1:
+                found.append(Flaw(child.lineno, 0.15, f"blocks nested more than {_MAX_NESTING} deep"))
+            stack.append((child, inner))
+    return found
