@@ -15,6 +15,7 @@ from codearena._status import error_from_item
 from codearena.v1 import core_pb2, env_service_pb2, error_reason_pb2
 
 _E = TypeVar("_E", bound=StrEnum)
+_V = TypeVar("_V")
 
 
 class _ProtoEnum(Protocol):
@@ -99,11 +100,11 @@ def observation(pb: env_service_pb2.Observation) -> m.Observation:
 def breakdown(pb: core_pb2.RewardBreakdown) -> m.RewardBreakdown:
     """Converts the parts of a reward."""
     return m.RewardBreakdown(
-        scores=dict(pb.scores),
-        weights=dict(pb.weights),
-        penalties=dict(pb.penalties),
+        scores=_ordered(pb.scores),
+        weights=_ordered(pb.weights),
+        penalties=_ordered(pb.penalties),
         profile=pb.profile,
-        reasons=dict(pb.reasons),
+        reasons=_ordered(pb.reasons),
     )
 
 
@@ -220,6 +221,12 @@ def run_result(pb: env_service_pb2.RunCodeResponse) -> m.RunResult:
         violations=violations(pb.violations),
         complexity=complexity(pb.complexity),
     )
+
+
+def _ordered(parts: Mapping[str, _V]) -> dict[str, _V]:
+    """Returns the parts of a reward in the order in which they are named everywhere; the wire has none."""
+    known = {name: parts[name] for name in (*m.REWARD_COMPONENTS, *m.REWARD_PENALTIES) if name in parts}
+    return known | {name: parts[name] for name in sorted(parts) if name not in known}
 
 
 def _present(

@@ -11,7 +11,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Final
+
+REWARD_COMPONENTS: Final = (
+    "compile_score",
+    "test_pass_ratio",
+    "efficiency_score",
+    "llm_correctness",
+    "llm_security",
+    "llm_quality",
+)
+REWARD_PENALTIES: Final = ("step_penalty", "repeat_penalty")
 
 
 class Outcome(StrEnum):

@@ -49,7 +49,7 @@ class EmptyCatalogue(click.ClickException):
 @pass_session
 @click.pass_context
 def demo(ctx: click.Context, session: Session, folder: Path, as_json: bool) -> None:
-    """Play every task of the catalogue and show how each reward comes about.
+    """Play every task, explain each reward.
 
     The agent is the arena's own ProposeFix: propose, step, look, again. Without --address (or CODEARENA_ADDRESS)
     an arena is started for the demo and ended after it; this needs a checkout of CodeArena.

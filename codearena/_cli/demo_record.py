@@ -10,9 +10,10 @@ from types import TracebackType
 from typing import Final, Self
 
 from codearena._cli.demo_play import PlayedStep
-from codearena._cli.render import COMPONENTS, PENALTIES, short_name
+from codearena._cli.render import short_name
+from codearena._models import REWARD_COMPONENTS, REWARD_PENALTIES
 
-COLUMNS: Final = ("timestamp", "task_id", "step", "reward", *COMPONENTS, *PENALTIES, "outcome", "method")
+COLUMNS: Final = ("timestamp", "task_id", "step", "reward", *REWARD_COMPONENTS, *REWARD_PENALTIES, "outcome", "method")
 
 
 class RewardLog(AbstractContextManager["RewardLog"]):
@@ -30,10 +31,10 @@ class RewardLog(AbstractContextManager["RewardLog"]):
     def write(self, step: PlayedStep) -> None:
         """Writes a step. A component that the arena did not score stays empty."""
         result = step.result
-        scores = [result.breakdown.get(name, "") for name in COMPONENTS]
-        penalties = [result.breakdown.penalties.get(name, 0.0) for name in PENALTIES]
+        scores = [_rounded(result.breakdown.get(name)) for name in REWARD_COMPONENTS]
+        penalties = [_rounded(result.breakdown.penalties.get(name, 0.0)) for name in REWARD_PENALTIES]
         at = step.at.isoformat(timespec="milliseconds")
-        row = [at, step.task.task_id, step.number, result.reward, *scores, *penalties]
+        row = [at, step.task.task_id, step.number, _rounded(result.reward), *scores, *penalties]
         self._writer.writerow([*row, result.outcome.value, step.proposal.method])
         self._file.flush()
 
@@ -63,16 +64,20 @@ def draw_rewards(played: Mapping[str, Sequence[PlayedStep]], path: Path) -> None
     figure = Figure(figsize=(10, 1.5 + 0.45 * len(names)), layout="constrained")
     axes = figure.subplots()
     lefts = [0.0] * len(names)
-    for component in COMPONENTS:
+    for component in REWARD_COMPONENTS:
         parts = [_part(steps[name][-1], component) for name in names]
         axes.barh(names, parts, left=lefts, label=short_name(component))
         lefts = [left + part for left, part in zip(lefts, parts, strict=True)]
     axes.scatter([steps[name][-1].result.reward for name in names], names, c="black", marker="|", s=220, label="reward")
     axes.scatter([steps[name][0].result.reward for name in names], names, c="black", marker=".", label="first step")
-    axes.set(xlim=(0, 1), xlabel="weight × score, before penalties", title="Rewards of the last step")
+    axes.set(xlim=(0, 1), xlabel="weight * score, before penalties", title="Rewards of the last step")
     axes.invert_yaxis()
     figure.legend(loc="outside right upper")
     figure.savefig(path, dpi=130)
+
+
+def _rounded(number: float | None) -> float | None:
+    return None if number is None else round(number, 6)
 
 
 def _part(step: PlayedStep, component: str) -> float:

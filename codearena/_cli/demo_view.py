@@ -16,6 +16,8 @@ from codearena._cli.demo_play import PlayedStep, is_solved
 from codearena._cli.render import explain_reward, outcome_text, printable
 
 _COLUMNS = ("task", "difficulty", "step", "tests", "efficiency", "judge", "reward", "outcome", "what was changed")
+_WIDE = 110
+"""Columns of a terminal from which on the table also says what was changed."""
 
 
 class DemoView:
@@ -36,9 +38,10 @@ class DemoView:
         """Shows a step: why it has its reward, and what was changed."""
         self._last[step.task.task_id] = step
         head = f"{step.task.task_id} step {step.number}: "
-        self._out.print(
-            Text.assemble((head, "bold"), explain_reward(step.result.reward, step.result.breakdown)), soft_wrap=True
-        )
+        reward = explain_reward(step.result.reward, step.result.breakdown)
+        self._out.print(Text.assemble((head, "bold"), reward), soft_wrap=True)
+        if self._live is not None:
+            self._out.print(Text(f"  changed: {_changes(step)}", style="dim"), soft_wrap=True)
         self._refresh()
 
     def finished(self, task: Task, steps: list[PlayedStep]) -> None:
@@ -66,12 +69,14 @@ class DemoView:
             self._live.update(self._table(), refresh=True)
 
     def _table(self) -> Table:
-        table = Table(expand=True)
-        for column in _COLUMNS:
-            changed = column == _COLUMNS[-1]
-            table.add_column(column, no_wrap=True, ratio=1 if changed else None, overflow="ellipsis")
+        wide = self._out.width >= _WIDE
+        shown = len(_COLUMNS) if wide else len(_COLUMNS) - 1
+        table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold underline", expand=wide)
+        for column in _COLUMNS[:shown]:
+            rest = 1 if column == _COLUMNS[-1] else None
+            table.add_column(column, no_wrap=True, overflow="ellipsis", ratio=rest)
         for task in self._tasks:
-            table.add_row(*_cells(task, self._last.get(task.task_id)))
+            table.add_row(*_cells(task, self._last.get(task.task_id))[:shown])
         return table
 
 
@@ -85,20 +90,23 @@ def judged(breakdown: RewardBreakdown) -> float | None:
 def _cells(task: Task, step: PlayedStep | None) -> tuple[Text, ...]:
     difficulty = task.difficulty.lower()
     if step is None:
-        return Text(task.task_id), Text(difficulty), *(Text("–") for _ in _COLUMNS[2:])
+        return Text(task.task_id), Text(difficulty), *(Text("-") for _ in _COLUMNS[2:])
     result, observation = step.result, step.result.observation
     score = judged(result.breakdown)
     source = result.grade.judge_source.lower()
     efficiency = result.breakdown.get("efficiency_score")
-    changed = "; ".join(step.proposal.explanations) or "nothing"
     return (
         Text(task.task_id),
         Text(difficulty),
         Text(f"{step.number}/{observation.max_steps}"),
         Text(f"{result.tests_passed}/{result.tests_total}"),
-        Text("–" if efficiency is None else f"{efficiency:.2f}"),
+        Text("-" if efficiency is None else f"{efficiency:.2f}"),
         Text(source if score is None else f"{source} {score:.2f}"),
         Text(f"{result.reward:.3f}", style="bold"),
         outcome_text(result.outcome),
-        Text(printable(changed).replace("\n", " ")),
+        Text(_changes(step)),
     )
+
+
+def _changes(step: PlayedStep) -> str:
+    return " ".join(printable("; ".join(step.proposal.explanations) or "nothing").split())

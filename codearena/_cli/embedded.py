@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from codearena import UnavailableError
+import click
+
+from codearena import InternalError, UnavailableError
 from codearena._cli.session import ArenaProblem
 
 START_SECONDS: Final = 300.0
@@ -65,6 +67,9 @@ def embedded_arena(start_seconds: float = START_SECONDS) -> Iterator[EmbeddedAre
             if process.poll() is None:
                 raise
             raise ArenaProblem(f"the arena ended with status {process.returncode}\n{_tail(log)}") from error
+        except InternalError:
+            click.echo(f"the arena's log, which is about to go, ends with\n{_tail(log)}", err=True)
+            raise
         finally:
             _stop(process)
 

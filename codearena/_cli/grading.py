@@ -32,9 +32,9 @@ source_argument = click.argument("path", metavar="FILE", type=click.Path(exists=
 @pass_session
 @click.pass_context
 def grade(ctx: click.Context, session: Session, task_id: str, path: str, as_json: bool) -> None:
-    """Grade FILE ("-" for stdin) as a repair of TASK, without an episode.
+    """Grade FILE as a repair of TASK.
 
-    Exit status 0 if every test passed, 1 if not.
+    There is no episode. FILE may be "-" for stdin. Exit status 0 if every test passed, 1 if not.
     """
     code = read_source(path)
     with session.connect() as arena:
@@ -60,9 +60,10 @@ def grade(ctx: click.Context, session: Session, task_id: str, path: str, as_json
 @pass_session
 @click.pass_context
 def run(ctx: click.Context, session: Session, path: str, stdin_path: str | None, as_json: bool) -> None:
-    """Run FILE ("-" for stdin) as a script in the arena's sandbox.
+    """Run FILE as a script in the sandbox.
 
-    Its output goes to stdout and stderr, a summary to stderr. Exit status 0 if it ended with 0, else 1.
+    FILE may be "-" for stdin. Its output goes to stdout and stderr, a summary to stderr. Exit status 0 if it
+    ended with 0, else 1.
     """
     if path == stdin_path == "-":
         raise click.UsageError("stdin can be either the script or its input")

@@ -40,10 +40,11 @@ def play(
     run_id: str,
     as_json: bool,
 ) -> None:
-    """Play an episode of TASK: an id, a category, a difficulty, or "auto".
+    """Play an episode of TASK.
 
-    Each FILE is one step, in this order, until the episode is done. Without files, in a terminal, $EDITOR opens
-    for every step; leave it without saving to stop. Exit status 0 if a step passed every test, 1 if not.
+    TASK is an id, a category, a difficulty, or "auto". Each FILE is one step, in this order, until the episode is
+    done. Without files, in a terminal, $EDITOR opens for every step; leave it without saving to stop. Exit status 0
+    if a step passed every test, 1 if not.
     """
     if not paths and (as_json or not is_interactive()):
         raise click.UsageError("give a FILE for each step, or run without --json in a terminal to use $EDITOR")

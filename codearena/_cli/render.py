@@ -18,25 +18,14 @@ from codearena import Grade, Outcome, RewardBreakdown, Task
 _PIPE_WIDTH = 200
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
-COMPONENTS = (
-    "compile_score",
-    "test_pass_ratio",
-    "efficiency_score",
-    "llm_correctness",
-    "llm_security",
-    "llm_quality",
-)
-PENALTIES = ("step_penalty", "repeat_penalty")
-
 _SHORT = {"compile_score": "compile", "test_pass_ratio": "tests", "efficiency_score": "efficiency"}
 
 
 def console(*, quiet: bool = False, stderr: bool = False) -> Console:
     """Returns a console on stdout or stderr. Where that is no terminal, lines are wide and plain."""
     file = sys.stderr if stderr else sys.stdout
-    return Console(
-        file=file, width=None if file.isatty() else _PIPE_WIDTH, highlight=False, markup=False, emoji=False, quiet=quiet
-    )
+    width = None if file.isatty() else _PIPE_WIDTH
+    return Console(file=file, width=width, highlight=False, markup=False, emoji=False, quiet=quiet)
 
 
 def emit_json(document: object) -> None:
@@ -70,14 +59,13 @@ def short_name(component: str) -> str:
 
 def explain_reward(reward: float, breakdown: RewardBreakdown) -> str:
     """Returns the sum that makes a reward: each score times its weight, minus the penalties."""
-    order = sorted(breakdown, key=lambda name: COMPONENTS.index(name) if name in COMPONENTS else len(COMPONENTS))
-    parts = [(name, breakdown[name], breakdown.weights.get(name, 0.0)) for name in order]
+    parts = [(name, score, breakdown.weights.get(name, 0.0)) for name, score in breakdown.items()]
     line = " + ".join(
-        f"{short_name(name)} {score:.2f}×{weight:.2f}={score * weight:.3f}" for name, score, weight in parts
+        f"{short_name(name)} {score:.2f}*{weight:.2f}={score * weight:.3f}" for name, score, weight in parts
     )
     for name, penalty in breakdown.penalties.items():
         if penalty:
-            line += f" − {short_name(name)} {penalty:.3f}"
+            line += f" - {short_name(name)} {penalty:.3f}"
     total = sum(score * weight for _, score, weight in parts) - sum(breakdown.penalties.values())
     clamped = f" (clamped from {total:.3f})" if abs(total - reward) > 0.0005 else ""
     return f"{line} = {reward:.3f}{clamped}"
@@ -107,14 +95,14 @@ def print_grade(out: Console, grade: Grade) -> None:
 def print_task(out: Console, task: Task) -> None:
     """Prints a task as an agent sees it."""
     out.print(Text.assemble((task.task_id, "bold"), f"  {printable(task.title)}"), soft_wrap=True)
-    out.print(f"{task.difficulty.lower()} · {task.category} · repairs {task.function_name}()", soft_wrap=True)
+    out.print(f"{task.difficulty.lower()} | {task.category} | repairs {task.function_name}()", soft_wrap=True)
     out.print()
     out.print(Text(printable(task.description.rstrip())), soft_wrap=True)
     out.print()
     out.print(Text(printable(task.buggy_code.rstrip()), style="cyan"), soft_wrap=True)
     out.print()
     for test in task.visible_tests:
-        out.print(Text(printable(f"  {test.name}: {test.call} → {test.expected}")), soft_wrap=True)
+        out.print(Text(printable(f"  {test.name}: {test.call} -> {test.expected}")), soft_wrap=True)
     out.print(f"  and {task.hidden_test_count} hidden tests")
 
 

@@ -166,7 +166,7 @@ def explain(error: ArenaError, address: str) -> str:
     if error.reason == ErrorReason.TASK_NOT_FOUND:
         return f"{message}: `codearena tasks list` shows what there is"
     if (error_id := error.metadata.get("error_id")) is not None:
-        return f"{message}: look for error_id {error_id} in the arena's log"
+        return f"{message} (error_id {error_id} finds it in the arena's log)"
     return message
 
 
@@ -177,7 +177,7 @@ def read_source(path: str) -> str:
         click.UsageError: It is longer than a mebibyte, or not UTF-8.
     """
     with click.open_file(path, "rb") as file:
-        data = file.read(MAX_SOURCE_BYTES + 1)
+        data: bytes = file.read(MAX_SOURCE_BYTES + 1)
     name = "stdin" if path == "-" else path
     if len(data) > MAX_SOURCE_BYTES:
         raise click.UsageError(f"{name} is longer than {MAX_SOURCE_BYTES} bytes")

@@ -111,6 +111,11 @@ class LimitedWorkers:
         self._waiting = 0
         self._running = False
 
+    @property
+    def running(self) -> bool:
+        """Whether the pool was started and not stopped."""
+        return self._running
+
     async def start(self) -> None:
         """Starts every worker and waits until its functions are imported.
 

@@ -47,7 +47,7 @@ def _value(node: ast.expr, depth: int) -> object:
             return tuple(_value(item, depth - 1) for item in items)
         case ast.Set(elts=items):
             return {_value(item, depth - 1) for item in items}
-        case ast.Dict(keys=keys, values=values):
+        case ast.Dict(keys=keys, values=values) if None not in keys:
             pairs = zip(keys, values, strict=True)
-            return {_value(key, depth - 1): _value(value, depth - 1) for key, value in pairs if key is not None}
+            return {_value(key, depth - 1): _value(value, depth - 1) for key, value in pairs if key}
     raise ValueError(f"{ast.unparse(node)[:60]!r} is not allowed")

@@ -186,18 +186,22 @@ def _is_sliding_window(shape: Shape) -> bool:
 
 def _is_sorting(shape: Shape) -> bool:
     """Two items of one list change places in nested loops."""
-    for loop in [*shape.each(ast.For), *shape.each(ast.While)]:
-        if not any(isinstance(node, (ast.For, ast.While)) for node in ast.walk(loop) if node is not loop):
-            continue
-        for node in ast.walk(loop):
-            match node:
-                case ast.Assign(targets=[ast.Tuple(elts=[a, b])], value=ast.Tuple(elts=[c, d])) if (
-                    isinstance(a, ast.Subscript)
-                    and isinstance(b, ast.Subscript)
-                    and ast.unparse(a) == ast.unparse(d)
-                    and ast.unparse(b) == ast.unparse(c)
-                ):
-                    return True
+    swaps = {id(node) for node in shape.each(ast.Assign) if _swaps(node)}
+    loops = [*shape.each(ast.For), *shape.each(ast.While)]
+    for loop in loops if swaps else []:
+        inner = [node for node in ast.walk(loop) if node is not loop]
+        if any(isinstance(node, (ast.For, ast.While)) for node in inner) and any(id(node) in swaps for node in inner):
+            return True
+    return False
+
+
+def _swaps(node: ast.AST) -> bool:
+    match node:
+        case ast.Assign(
+            targets=[ast.Tuple(elts=[ast.Subscript() as a, ast.Subscript() as b])],
+            value=ast.Tuple(elts=[ast.Subscript() as c, ast.Subscript() as d]),
+        ):
+            return ast.unparse(a) == ast.unparse(d) and ast.unparse(b) == ast.unparse(c)
     return False
 
 
@@ -291,11 +295,13 @@ def _is_aggregation(shape: Shape) -> bool:
         if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add) and isinstance(node.target, ast.Name)
     }
     for node in shape.each(ast.Return):
-        for part in ast.walk(node):
-            match part:
-                case ast.Call(func=ast.Name(id="sum")):
-                    return True
-                case ast.Name(id=name) if name in summed & {"total", "sum", "result", "acc", "count", "s"}:
+        match node:
+            case ast.Return(value=ast.Call(func=ast.Name(id="sum"))):
+                return True
+            case ast.Return(value=ast.BinOp(left=ast.Call(func=ast.Name(id="sum")), op=ast.Div())):
+                return True
+            case ast.Return(value=ast.Name(id=name) | ast.BinOp(left=ast.Name(id=name), op=ast.Div())):
+                if name in summed & {"total", "sum", "result", "acc", "count", "s"}:
                     return True
     return False
 

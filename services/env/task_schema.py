@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import hashlib
 import json
-import math
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
@@ -14,55 +14,14 @@ from google.protobuf import duration_pb2
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from codearena.v1 import core_pb2, env_service_pb2, executor_service_pb2
+from services.common.literals import parse_literal
 
 MAX_SOURCE_BYTES = 262_144
 MAX_CASES = 10_000
-MAX_LITERAL_DEPTH = 50
-_NAMED_FLOATS = {"nan": math.nan, "inf": math.inf}
-_SCALARS = (bool, int, float, str, bytes, type(None))
 
 
-class LiteralError(ValueError):
-    """A text is not a Python literal of the types that cross the sandbox."""
-
-
-def parse_literal(text: str) -> object:
-    """Reads a Python literal: numbers, nan, inf, str, bytes, bool, None, and list, tuple, dict, set of them.
-
-    Raises:
-        LiteralError: The text is anything else, or nested deeper than `MAX_LITERAL_DEPTH`.
-    """
-    try:
-        return _value(ast.parse(text.strip(), mode="eval").body, MAX_LITERAL_DEPTH)
-    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
-        reason = error.msg if isinstance(error, SyntaxError) else str(error)
-        raise LiteralError(f"not a Python literal: {reason}") from error
-
-
-def _value(node: ast.expr, depth: int) -> object:
-    if depth == 0:
-        raise ValueError(f"nested deeper than {MAX_LITERAL_DEPTH}")
-    match node:
-        case ast.Constant(value=value) if isinstance(value, _SCALARS):
-            return value
-        case ast.Name(id=name) if name in _NAMED_FLOATS:
-            return _NAMED_FLOATS[name]
-        case ast.UnaryOp(op=ast.USub() | ast.UAdd() as sign, operand=operand):
-            number = _value(operand, depth - 1)
-            if isinstance(number, (int, float)) and not isinstance(number, bool):
-                return -number if isinstance(sign, ast.USub) else number
-        case ast.Call(func=ast.Name(id="set"), args=[], keywords=[]):
-            return set()
-        case ast.List(elts=items):
-            return [_value(item, depth - 1) for item in items]
-        case ast.Tuple(elts=items):
-            return tuple(_value(item, depth - 1) for item in items)
-        case ast.Set(elts=items):
-            return {_value(item, depth - 1) for item in items}
-        case ast.Dict(keys=keys, values=values):
-            pairs = zip(keys, values, strict=True)
-            return {_value(key, depth - 1): _value(value, depth - 1) for key, value in pairs if key is not None}
-    raise ValueError(f"{ast.unparse(node)[:60]!r} is not allowed")
+def _is_exception(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, BaseException)
 
 
 def _compiles(mode: Literal["exec", "eval"]) -> AfterValidator:
@@ -120,8 +79,8 @@ class _Model(BaseModel):
 class Case(_Model):
     """One test: what runs in the sandbox (`setup`, `call`) and what is expected of it.
 
-    Exactly one of `expected` (a YAML value), `expected_literal` (a Python literal) and `raises` (name of an
-    exception type) is given.
+    Exactly one of `expected` (a YAML value), `expected_literal` (a Python literal) and `raises` (name of a
+    built-in exception; subclasses count) is given.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
@@ -140,6 +99,8 @@ class Case(_Model):
             raise ValueError("give exactly one of expected, expected_literal, raises")
         if self.raises is None:
             parse_literal(self.literal)
+        elif not _is_exception(getattr(builtins, self.raises, None)):
+            raise ValueError(f"raises: {self.raises!r} is not a built-in exception")
         return self
 
     @property
@@ -189,11 +150,11 @@ class Growth(_Model):
 
 
 class Limits(_Model):
-    """Limits of each case; an absent one takes the executor's default."""
+    """Limits of each case, within what the executor allows; an absent one takes its default."""
 
-    cpu_seconds: Annotated[float, Field(gt=0, le=60)] | None = None
-    wall_seconds: Annotated[float, Field(gt=0, le=120)] | None = None
-    memory_mb: Annotated[int, Field(ge=16, le=16_384)] | None = None
+    cpu_seconds: Annotated[float, Field(ge=0.001, le=30)] | None = None
+    wall_seconds: Annotated[float, Field(ge=0.001, le=60)] | None = None
+    memory_mb: Annotated[int, Field(ge=64, le=1024)] | None = None
 
     def to_proto(self) -> executor_service_pb2.Limits:
         """Returns the limits as the executor takes them; one megabyte is 1048576 bytes."""

@@ -48,6 +48,11 @@ class DockerBackend:
         return self._owner.instance
 
     @property
+    def image(self) -> ImageInfo | None:
+        """The image of the sandboxes; None before the start."""
+        return self._image
+
+    @property
     def removal_failures(self) -> int:
         """How many containers could not be removed at the first attempt, since the start."""
         return self._reaper.removal_failures

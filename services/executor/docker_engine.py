@@ -55,7 +55,8 @@ class DockerEngine:
     @property
     def address(self) -> str:
         """Where the engine is, for messages."""
-        return str(parse_host(self._settings.get("base_url"), tls="tls" in self._settings))
+        address = str(parse_host(self._settings.get("base_url"), tls="tls" in self._settings))
+        return address.removeprefix("http+") if address.startswith("http+unix:") else address
 
     async def call(self, what: str, function: Callable[[APIClient], T], *, timeout_seconds: float | None = None) -> T:
         """Runs a function over the engine's client in a thread.
@@ -128,7 +129,7 @@ class DockerEngine:
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         address = urlsplit(self.address)
-        if address.scheme in ("http+unix", "unix"):
+        if address.scheme == "unix":
             return await asyncio.open_unix_connection(address.path)
         if address.scheme not in ("http", "https", "tcp") or not address.hostname:
             raise ValueError(f"an engine at {self.address} cannot be used, only unix:// and tcp://")

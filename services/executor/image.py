@@ -15,6 +15,7 @@ from typing import Literal, get_args
 import structlog
 from docker import APIClient
 
+from services.common import logs
 from services.executor.docker_engine import DockerEngine
 from services.executor.docker_options import DockerOptions, ImageSource, default_base_image
 from services.executor.image_build import (
@@ -69,7 +70,7 @@ async def ensure_image(engine: DockerEngine, options: DockerOptions, *, rebuild:
 
     def ensure(_: APIClient) -> ImageInfo:
         with contextlib.closing(engine.connect(options.build_timeout_seconds)) as client:
-            return _Images(client, engine, options, rebuild).ensure()
+            return _Images(client, options, rebuild).ensure()
 
     try:
         return await engine.call("make the sandbox image", ensure, timeout_seconds=2 * options.build_timeout_seconds)
@@ -83,9 +84,8 @@ async def ensure_image(engine: DockerEngine, options: DockerOptions, *, rebuild:
 class _Images:
     """The steps of `ensure_image`. They block, and raise NoBaseImage, RootfsError and the engine's errors."""
 
-    def __init__(self, client: APIClient, engine: DockerEngine, options: DockerOptions, rebuild: bool) -> None:
+    def __init__(self, client: APIClient, options: DockerOptions, rebuild: bool) -> None:
         self._client = client
-        self._engine = engine
         self._options = options
         self._rebuild = rebuild
         self._log = structlog.get_logger("image")
@@ -128,8 +128,12 @@ class _Images:
     def _pull_base(self, *, may_pull: bool) -> dict[str, object]:
         name = self._options.base_image
         if may_pull:
-            with contextlib.closing(self._engine.connect(self._options.pull_answer_seconds)) as client:
-                pull(client, name, self._options.build_timeout_seconds)
+            pull(
+                self._client,
+                name,
+                silence_seconds=self._options.pull_answer_seconds,
+                seconds=self._options.build_timeout_seconds,
+            )
         base = find_image(self._client, name)
         if base is None:
             raise NoBaseImage(f"{name} is not on the engine")
@@ -200,6 +204,7 @@ async def _make(arguments: argparse.Namespace, data_dir: Path) -> ImageInfo:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Makes the sandbox image from the command line; prints its tag and where it comes from."""
     parsed = _parse(arguments)
+    logs.configure("info", "text")
     with tempfile.TemporaryDirectory(prefix="codearena-image-") as temporary:
         try:
             info = asyncio.run(_make(parsed, parsed.data_dir or Path(temporary)))

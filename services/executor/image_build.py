@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -14,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from docker import APIClient
-from docker.errors import ImageNotFound
+from docker.auth import get_config_header, resolve_repository_name
+from docker.errors import APIError, ImageNotFound
+from docker.utils import parse_repository_tag
 
 from services.executor.docker_engine import ENGINE_ERRORS
 from services.executor.docker_failure import reason
@@ -23,6 +26,7 @@ from services.executor.rootfs import Rootfs
 DOCKERFILE = "services/executor/Dockerfile.sandbox"
 _CHUNK_BYTES = 1024 * 1024
 _EXECUTOR = Path(__file__).parent
+BUILD_LABEL = "codearena.role=sandbox-build"
 _HARNESS = "services/executor/harness"
 _SOURCES = ("__init__.py", "protocol.py", "rootfs.py", "rootfs_libraries.py", "rootfs_sources.py", "Dockerfile.sandbox")
 
@@ -61,27 +65,43 @@ def find_image(client: APIClient, name: str) -> dict[str, Any] | None:
     return found
 
 
-def pull(client: APIClient, name: str, seconds: float) -> None:
+def pull(client: APIClient, name: str, *, silence_seconds: float, seconds: float) -> None:
     """Pulls an image.
 
     Args:
-        client: Its timeout bounds how long the registry may be silent.
-        name: Name of the image, with a tag.
+        client: The engine. Credentials for the registry are those of docker's own configuration file.
+        name: Name of the image.
+        silence_seconds: How long engine and registry may say nothing.
         seconds: Bounds the whole.
 
     Raises:
         NoBaseImage: The registry cannot be reached, refuses or is too slow.
     """
-    repository, _, tag = name.rpartition(":")
+    repository, tag = parse_repository_tag(name)
+    registry, _ = resolve_repository_name(repository)
+    credentials = get_config_header(client, registry)
     deadline = time.monotonic() + seconds
     try:
-        for event in client.pull(repository or name, tag=tag if repository else "latest", stream=True, decode=True):
-            if "error" in event:
-                raise NoBaseImage(f"{name} cannot be pulled: {event['error']}")
-            if time.monotonic() > deadline:
-                raise NoBaseImage(f"{name} was not pulled within {seconds:g} s")
-    except ENGINE_ERRORS as error:
+        # Not client.pull, which waits for a silent registry without a bound. Closing the answer ends the pull.
+        with client.post(
+            f"{client.base_url}/v{client.api_version}/images/create",
+            params={"fromImage": repository, "tag": tag or "latest"},
+            headers={"X-Registry-Auth": credentials} if credentials else {},
+            stream=True,
+            timeout=silence_seconds,
+        ) as answer:
+            for line in answer.iter_lines():
+                _check_pull(json.loads(line or b"{}"), name)
+                if time.monotonic() > deadline:
+                    raise NoBaseImage(f"{name} was not pulled within {seconds:g} s")
+    except (ValueError, *ENGINE_ERRORS) as error:
         raise NoBaseImage(f"{name} is not on the engine and cannot be pulled: {reason(error)}") from error
+
+
+def _check_pull(event: dict[str, Any], name: str) -> None:
+    # "message" is what an answer with an error status holds, "error" what a pull that has begun ends with.
+    if said := event.get("error") or event.get("message"):
+        raise NoBaseImage(f"{name} is not on the engine and cannot be pulled: {said}")
 
 
 def build(client: APIClient, tag: str, files: dict[str, bytes], base_image: str, labels: dict[str, str]) -> None:
@@ -104,10 +124,15 @@ def build(client: APIClient, tag: str, files: dict[str, bytes], base_image: str,
         decode=True,
     )
     said = ""
-    for event in events:
-        said = (said + event.get("stream", ""))[-500:]
-        if "error" in event:
-            raise NoBaseImage(f"{base_image} cannot be built upon: {event['error']}; {' '.join(said.split())}")
+    try:
+        for event in events:
+            said = (said + event.get("stream", ""))[-500:]
+            if "error" in event:
+                raise NoBaseImage(f"{base_image} cannot be built upon: {event['error']}; {' '.join(said.split())}")
+    finally:
+        # The first stage is several times the size of the image. Two that tidy up at once get in each other's way.
+        with contextlib.suppress(APIError):
+            client.prune_images({"dangling": True, "label": BUILD_LABEL})  # type: ignore[no-untyped-call]
 
 
 def pack(client: APIClient, tag: str, rootfs: Rootfs, labels: dict[str, str]) -> None:

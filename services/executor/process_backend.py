@@ -111,6 +111,7 @@ class ProcessBackend:
             reader, writer = await asyncio.open_connection(sock=ours, limit=1 << 20)
         except TimeoutError as error:
             ours.close()
+            await asyncio.shield(zygote.close())
             raise SandboxLost("the sandbox zygote did not answer in time") from error
         except BaseException:
             ours.close()

@@ -95,9 +95,12 @@ class Zygote:
 
     async def _read(self) -> None:
         loop = asyncio.get_running_loop()
-        with contextlib.suppress(OSError):
+        try:
             while data := await loop.sock_recv(self._control, 4096):
                 self._dispatch(json.loads(data))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            self._lose(f"the sandbox zygote speaks nonsense: {error}")
+            return
         self._lose(f"the sandbox zygote ended: {await self._last_words()}")
 
     def _dispatch(self, message: dict[str, Any]) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import openai
 from openai.types.chat import ChatCompletion, ChatCompletionMessageParam
@@ -16,6 +17,8 @@ from services.judge.breaker import CircuitBreaker
 from services.judge.budget import TokenBudget
 from services.judge.failure import SERVER_FAULTS, FailureReason, ModelFailed, reason_of
 from services.judge.observer import Observer
+
+T = TypeVar("T")
 
 _SEED = 0
 _MAX_ANSWER_CHARACTERS = 600_000
@@ -82,12 +85,15 @@ class ChatModel:
         """The model's name."""
         return self._settings.name
 
-    async def ask(self, system: str, message: str, schema: Mapping[str, object] | None = None) -> str:
+    async def ask(
+        self, system: str, message: str, read: Callable[[str], T], schema: Mapping[str, object] | None = None
+    ) -> T:
         """Returns the model's answer.
 
         Args:
             system: The instructions.
             message: The data.
+            read: Makes a value of the answer's text, or raises ModelFailed.
             schema: JSON schema of the answer, with a "title". A server that refuses schemas is asked
                 without one, so the answer must be checked all the same.
 
@@ -97,7 +103,7 @@ class ChatModel:
         started = time.perf_counter()
         outcome = "cancelled"
         try:
-            answer = await self._bounded(system, message, schema)
+            answer = read(await self._bounded(system, message, schema))
             outcome = "ok"
             return answer
         except ModelFailed as error:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
+
 from services.judge.cache import SingleFlightCache
 from services.judge.failure import ModelFailed
 from services.judge.llm import LlmJudge
 from services.judge.observer import Observer
 from services.judge.opinion import Opinion, Source, Subject
 from services.judge.workers import Reader
+
+STATIC = "static"
+"""What the static judge is called where a model's name is expected in metrics."""
 
 
 class Judge:
@@ -16,7 +21,7 @@ class Judge:
     Args:
         reader: Static analysis.
         llm: The model, or None where none is configured.
-        observer: Hears of fallbacks.
+        observer: Hears of static answers and of fallbacks.
         cache_entries: How many opinions of the model are kept.
     """
 
@@ -46,7 +51,9 @@ class Judge:
         await self._opinions.close()
 
     async def _static(self, subject: Subject, fallback_reason: str) -> Opinion:
+        started = time.perf_counter()
         analysis = await self._reader.analyse(subject.code, subject.reference_code)
+        self._observer.model_call(STATIC, "ok", time.perf_counter() - started)
         return Opinion(
             correctness=None,
             security=analysis["security"],

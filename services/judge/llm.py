@@ -55,8 +55,10 @@ class LlmJudge:
                 "FIX": shown["code"],
             },
         )
-        text = await self._model.ask(self._prompt.text, message, answer.schema())
-        return self._opinion(answer.parse(text, nonce))
+        found = await self._model.ask(
+            self._prompt.text, message, lambda text: answer.parse(text, nonce), answer.schema()
+        )
+        return self._opinion(found)
 
     def _opinion(self, found: answer.Answer) -> Opinion:
         return Opinion(

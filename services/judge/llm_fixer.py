@@ -80,7 +80,9 @@ class LlmFixer:
             "REWARD_OF_THE_LAST_ATTEMPT": reward,
         }
         nonce = prompt.nonce_of(prompt.content_key(self._prompt.digest, *blocks, *blocks.values()))
-        text = await self._model.ask(self._prompt.text, prompt.fence(nonce, blocks))
+        return await self._model.ask(self._prompt.text, prompt.fence(nonce, blocks), self._read)
+
+    def _read(self, text: str) -> Proposal:
         code = extract_code(text)
         if not code or len(code.encode()) > _MAX_CODE_BYTES or "\0" in code:
             raise ModelFailed(FailureReason.PARSE_ERROR)

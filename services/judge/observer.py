@@ -9,7 +9,13 @@ class Observer(Protocol):
     """Hears of each event once. Names of outcomes and reasons are closed sets; see `failure.FailureReason`."""
 
     def model_call(self, model: str, outcome: str, seconds: float) -> None:
-        """A request to the model ended: "ok" or a failure's reason; `seconds` is elapsed time."""
+        """A question ended.
+
+        Args:
+            model: The model's name, or "static" or "builtin".
+            outcome: "ok", "cancelled" or a failure's reason.
+            seconds: Elapsed time.
+        """
         ...
 
     def tokens(self, model: str, prompt: int, completion: int) -> None:

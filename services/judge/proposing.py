@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from services.judge.failure import ModelFailed
 from services.judge.llm_fixer import LlmFixer, Proposal, Request
 from services.judge.observer import Observer
@@ -16,7 +18,7 @@ class Proposer:
     Args:
         reader: The built-in fixer.
         llm: The model, or None where none is configured.
-        observer: Hears of fallbacks.
+        observer: Hears of built-in answers and of fallbacks.
     """
 
     def __init__(self, reader: Reader, llm: LlmFixer | None, observer: Observer) -> None:
@@ -35,6 +37,7 @@ class Proposer:
                 return await self._llm.propose(request)
             except ModelFailed as error:
                 self._observer.fallback(error.reason.value)
+        started = time.perf_counter()
         code, explanations = await self._reader.propose(
             request.code,
             request.error_log,
@@ -42,4 +45,5 @@ class Proposer:
             request.previous_attempts,
             request.last_reward,
         )
+        self._observer.model_call(BUILTIN, "ok", time.perf_counter() - started)
         return Proposal(code, BUILTIN, tuple(explanations))

@@ -6,6 +6,7 @@ Whether code is correct is left to the tests: no score is given for it.
 
 from __future__ import annotations
 
+import ast
 from typing import TypedDict
 
 from services.judge import quality, security
@@ -29,11 +30,11 @@ def analyse(code: str, reference_code: str = "") -> Analysis:
 
     Args:
         code: The source. One that does not parse scores 0: nothing good can be said of it.
-        reference_code: A good solution whose length is taken as usual; "" for none.
+        reference_code: A good solution whose length is taken as usual; "" or one that does not parse for none.
     """
     try:
         tree = parse(code)
-        reference = parse(reference_code) if reference_code.strip() else None
+        reference = _reference(reference_code)
         findings = security.find(code, tree)
         measured = quality.measure(tree, reference)
     except Unreadable as error:
@@ -47,6 +48,13 @@ def analyse(code: str, reference_code: str = "") -> Analysis:
         security_reason=_security_reason(findings),
         quality_reason=measured.reason,
     )
+
+
+def _reference(code: str) -> ast.Module | None:
+    try:
+        return parse(code) if code.strip() else None
+    except Unreadable:
+        return None
 
 
 def unreadable(reason: str) -> Analysis:

@@ -33,6 +33,11 @@ class Reader:
     def __init__(self, size: int) -> None:
         self._workers = LimitedWorkers([_ANALYSE, _PRESENT, _PROPOSE], size=size)
 
+    @property
+    def running(self) -> bool:
+        """Whether the workers were started and not stopped."""
+        return self._workers.running
+
     async def start(self) -> None:
         """Starts the workers."""
         await self._workers.start()
@@ -78,7 +83,7 @@ class Reader:
         Raises:
             WorkerFailed: It failed for a reason of ours.
         """
-        arguments = {
+        arguments: dict[str, object] = {
             "code": code,
             "error_log": error_log,
             "description": description,
@@ -86,11 +91,12 @@ class Reader:
             "last_reward": last_reward,
         }
         try:
-            proposed, explanations = await self._call(_PROPOSE, arguments)
+            result = await self._call(_PROPOSE, arguments)
         except WorkerFailed as error:
             _fault(error)
             return code, []
-        return str(proposed), [str(explanation) for explanation in explanations]
+        proposed, explanations = cast(tuple[str, list[str]], result)
+        return proposed, explanations
 
     async def _call(self, function: str, arguments: dict[str, object]) -> object:
         """Calls a function; once more if its worker crashed, as that may have been the worker's fault."""

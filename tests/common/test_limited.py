@@ -2,7 +2,11 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 import textwrap
+import time
+from pathlib import Path
 
 import pytest
 
@@ -90,9 +94,7 @@ async def workers(folder):
 
 
 async def _call(workers, name, timeout_seconds=20.0, cpu_seconds=None, **arguments):
-    return await workers.call(
-        f"hostile:{name}", arguments, timeout_seconds=timeout_seconds, cpu_seconds=cpu_seconds
-    )
+    return await workers.call(f"hostile:{name}", arguments, timeout_seconds=timeout_seconds, cpu_seconds=cpu_seconds)
 
 
 async def _failure(workers, name, **arguments):
@@ -171,7 +173,7 @@ async def test_an_endless_loop_ends_by_cpu_time(workers):
 
 
 async def test_the_cpu_limit_is_for_each_call(workers):
-    for _ in range(3):
+    for _ in range(2):
         assert (await _failure(workers, "spin", cpu_seconds=1)).kind is FailureKind.CPU
     assert await _call(workers, "echo", value="alive", cpu_seconds=1) == "alive"
 
@@ -244,6 +246,43 @@ async def test_stop_ends_every_process_and_refuses_calls(folder):
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     assert (await _failure(pool, "pid")).kind is FailureKind.BUSY
+
+
+_OWNER = """
+import asyncio, sys
+from pathlib import Path
+from services.common.limited import LimitedWorkers
+
+async def main():
+    pool = LimitedWorkers(["hostile:pid", "hostile:spin"], size=1, python_path=[Path(sys.argv[1])])
+    await pool.start()
+    print(await pool.call("hostile:pid", {}, timeout_seconds=20), flush=True)
+    await pool.call("hostile:spin", {}, timeout_seconds=60)
+
+asyncio.run(main())
+"""
+
+
+def _is_alive(pid):
+    """Returns whether a process runs; one that waits for its burial does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_a_busy_worker_dies_with_its_owner(folder):
+    with subprocess.Popen(
+        [sys.executable, "-c", _OWNER, str(folder)], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
+    ) as owner:
+        pid = int(owner.stdout.readline())
+        time.sleep(0.2)
+        assert _is_alive(pid)
+        owner.kill()
+    deadline = time.monotonic() + 10
+    while _is_alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not _is_alive(pid)
 
 
 async def test_a_pool_that_cannot_import_does_not_start(folder):

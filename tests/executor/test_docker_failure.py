@@ -57,8 +57,8 @@ STILL_RUNNING = state(
 # A command that the image does not have.
 NEVER_STARTED = state(
     '{"Status":"created","Running":false,"Paused":false,"Restarting":false,"OOMKilled":false,"Dead":false,"Pid":0,'
-    '"ExitCode":127,"Error":"failed to create shim task: OCI runtime create failed: runc create failed: unable to start '
-    'container process: exec: \\"/nothing\\": stat /nothing: no such file or directory: unknown",'
+    '"ExitCode":127,"Error":"failed to create shim task: OCI runtime create failed: runc create failed: unable to '
+    'start container process: exec: \\"/nothing\\": stat /nothing: no such file or directory: unknown",'
     '"StartedAt":"0001-01-01T00:00:00Z","FinishedAt":"0001-01-01T00:00:00Z"}'
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from services.executor.docker_engine import DockerEngine
 from services.executor.docker_options import DockerOptions, default_base_image
 from services.executor.image import ensure_image
+from services.executor.image_build import BUILD_LABEL
 from services.executor.rootfs import COMMAND, PYTHON
 from services.executor.sandbox import SandboxLost
 from tests.conftest import require
@@ -128,6 +130,7 @@ async def test_auto_packs_the_host_where_the_base_has_no_python(docker_engine, i
         assert await images(options(base_image=base)) == packed
         with pytest.raises(SandboxLost, match="cannot be built upon"):
             await images(options(image_source="registry", base_image=base))
+        assert docker_engine.images(all=True, filters={"label": BUILD_LABEL}) == []
     finally:
         docker_engine.remove_image(base, force=True)
 
@@ -138,15 +141,16 @@ async def test_registry_alone_says_what_to_do_where_it_refuses(images, options):
 
 
 async def test_from_a_public_python_image(docker_engine, images, options):
-    base = default_base_image()
+    base = os.environ.get("CODEARENA_SANDBOX_BASE_IMAGE") or default_base_image()
     present = any(base in (image["RepoTags"] or []) for image in docker_engine.images())
     require("python-image", present, f"the engine has no {base}")
-    info = await images(options())
+    info = await images(options(base_image=base))
     assert info.origin == "registry", "auto prefers a base image that is on the engine"
     assert boots(info.tag)
+    assert docker_engine.images(all=True, filters={"label": BUILD_LABEL}) == []
     assert size_bytes(docker_engine, info.tag) < size_bytes(docker_engine, base)
     made = docker_engine.inspect_image(info.tag)["Id"]
-    assert await images(options(image_source="registry")) == info
+    assert await images(options(image_source="registry", base_image=base)) == info
     assert docker_engine.inspect_image(info.tag)["Id"] == made
 
 

@@ -61,7 +61,7 @@ class FakeArena(env_service_pb2_grpc.EnvServiceServicer):
         self.received: dict[str, list[Received]] = defaultdict(list)
         self.failures: dict[str, deque[Failure]] = defaultdict(deque)
         self.responses: dict[str, Callable[[Any], Any]] = {}
-        self.arrived = threading.Event()
+        self.arrived: dict[str, threading.Event] = defaultdict(threading.Event)
         self.release = threading.Event()
         self.stalled: set[str] = set()
         self.address = ""
@@ -77,7 +77,7 @@ class FakeArena(env_service_pb2_grpc.EnvServiceServicer):
     def answer(self, rpc: str, request: Any, context: grpc.ServicerContext) -> Any:
         metadata = {key: value for key, value in context.invocation_metadata() if isinstance(value, str)}
         self.received[rpc].append(Received(request, metadata, context.time_remaining()))
-        self.arrived.set()
+        self.arrived[rpc].set()
         if rpc in self.stalled:
             self.release.wait(timeout=30)
         if self.failures[rpc]:

@@ -88,7 +88,7 @@ async def test_passed_deadline_raises(fake, aclient):
 async def test_cancelled_task_cancels_its_call(fake, aclient):
     fake.stalled.add("Grade")
     task = asyncio.create_task(aclient.grade("easy-1", "x = 1"))
-    assert await asyncio.to_thread(fake.arrived.wait, 30)
+    assert await asyncio.to_thread(fake.arrived["Grade"].wait, 30)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

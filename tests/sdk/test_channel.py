@@ -128,7 +128,7 @@ def test_closing_the_client_cancels_a_call_in_flight(fake):
 
     thread = threading.Thread(target=grade)
     thread.start()
-    assert fake.arrived.wait(30)
+    assert fake.arrived["Grade"].wait(30)
     arena.close()
     thread.join(timeout=30)
     assert [type(error) for error in errors] == [codearena.CallCancelledError]

@@ -31,7 +31,7 @@ def test_grade_has_all_its_parts(grade):
 def test_breakdown_is_a_mapping_of_scores(grade):
     breakdown = grade.breakdown
     assert breakdown == {"compile_score": 1.0, "test_pass_ratio": 1.0, "efficiency_score": 0.8}
-    assert set(breakdown) == set(breakdown.weights)
+    assert list(breakdown) == list(breakdown.weights) == ["compile_score", "test_pass_ratio", "efficiency_score"]
     assert (len(breakdown), breakdown.get("absent"), "compile_score" in breakdown) == (3, None, True)
     assert breakdown.profile == "default"
     assert breakdown.reasons == {"compile_score": "It loads."}

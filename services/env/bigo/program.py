@@ -49,22 +49,29 @@ class _Program:
             raise ValueError(f"more than {MAX_FUNCTIONS} functions")
         self._callees = {name: self._called_by(node) for name, node in self.functions.items()}
         self._reached = {name: self._reachable(name) for name in self.functions}
+        self._cycles: dict[str, frozenset[str]] = {}
         self._costs: dict[str, Cost] = {}
+        self._own_costs: dict[str, Cost] = {}
 
     def order_of_module(self) -> Order:
         return self._work(self._tree, self._module_facts, frozenset()).order
 
     def cost(self, name: str) -> Cost:
         if name not in self._costs:
-            function, cycle = self.functions[name], self._cycle(name)
-            facts = gather(function, self._module_facts)
-            cost = self._work(function, facts, cycle)
+            cycle = self._cycle(name)
+            cost = self._own_cost(name)
             if cycle:
-                others = [self._work(self.functions[other], self._facts(other), cycle) for other in cycle - {name}]
-                work = max([cost.order, *(other.order for other in others)])
+                work = max(self._own_cost(other).order for other in cycle)
+                function, facts = self.functions[name], self._facts(name)
                 cost = solve(function, facts, lambda call: self._target(call) in cycle, work)
             self._costs[name] = cost
         return self._costs[name]
+
+    def _own_cost(self, name: str) -> Cost:
+        """What the function costs without the calls that lead back to it."""
+        if name not in self._own_costs:
+            self._own_costs[name] = self._work(self.functions[name], self._facts(name), self._cycle(name))
+        return self._own_costs[name]
 
     def _facts(self, name: str) -> Facts:
         return gather(self.functions[name], self._module_facts)
@@ -76,7 +83,7 @@ class _Program:
                 return None
             return Cost() if target in cycle else self.cost(target)
 
-        return Walker(facts, called).total(scope)
+        return Walker(scope, facts, called).cost()
 
     def _target(self, call: ast.Call) -> str | None:
         name = called_name(call)
@@ -97,4 +104,7 @@ class _Program:
 
     def _cycle(self, name: str) -> frozenset[str]:
         """The functions that call each other in a circle with this one; empty if it is not recursive."""
-        return frozenset(other for other in self._reached[name] if name in self._reached[other])
+        if name not in self._cycles:
+            mutual = frozenset(other for other in self._reached[name] if name in self._reached[other])
+            self._cycles.update(dict.fromkeys(mutual or {name}, mutual))
+        return self._cycles[name]

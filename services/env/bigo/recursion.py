@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import ast
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable
-from enum import Enum
 
 from services.env.bigo.facts import (
     COMPREHENSIONS,
@@ -21,20 +21,13 @@ from services.env.bigo.facts import (
     receiver,
 )
 from services.env.bigo.order import EXPONENTIAL, FACTORIAL, LINEAR, LOGARITHMIC, Order
+from services.env.bigo.shrink import Shrink, ShrinkReader
 from services.env.bigo.walker import Cost
-from services.env.bigo.while_loops import halved_names, marked_names
+from services.env.bigo.while_loops import marked_names
 
 _LOOPS = (ast.For, ast.AsyncFor, ast.While, *COMPREHENSIONS)
 _MEMO_DECORATORS = {"lru_cache", "cache", "memoize", "memo", "cached"}
 _MAX_BRANCHES = 9
-
-
-class Shrink(Enum):
-    """How the input of a recursive call relates to the caller's."""
-
-    STEP = "a constant step smaller"
-    HALF = "a fraction of it"
-    PART = "one of several disjoint parts"
 
 
 def solve(function: FunctionNode, facts: Facts, calls_itself: Callable[[ast.Call], bool], work: Order) -> Cost:
@@ -53,7 +46,8 @@ def solve(function: FunctionNode, facts: Facts, calls_itself: Callable[[ast.Call
         return Cost(_states(calls, facts) * work)
     if marks := _marks(nodes):
         return Cost(max(LINEAR, work) if looping else _states(calls, facts) * work, marks)
-    shrinks = {_shrink(call, facts, nodes) for call in calls}
+    reader = ShrinkReader(nodes, facts)
+    shrinks = {reader.read(call) for call in calls}
     if looping:
         return Cost(max(LINEAR, work) if shrinks == {Shrink.PART} else _unbounded(nodes))
     branches = min(_most(function.body, calls_itself), _MAX_BRANCHES)
@@ -114,11 +108,11 @@ def _unmarked(nodes: list[ast.AST]) -> set[str]:
         for node in nodes
         if isinstance(node, ast.Call) and called_name(node) in {"remove", "pop", "discard"}
     }
-    stores: list[str] = []
+    stores: Counter[str] = Counter()
     for node in nodes:
         if isinstance(node, ast.Assign):
-            stores += [ast.dump(target) for target in node.targets if isinstance(target, ast.Subscript)]
-    repeated = {text for text in stores if stores.count(text) > 1}
+            stores.update(ast.dump(target) for target in node.targets if isinstance(target, ast.Subscript))
+    repeated = {text for text, times in stores.items() if times > 1}
     for node in nodes:
         if isinstance(node, ast.Subscript) and ast.dump(node) in repeated:
             taken_back |= names_in(node.value)
@@ -148,67 +142,6 @@ def _excludes(nodes: list[ast.AST]) -> bool:
             case ast.If(test=ast.Subscript()) | ast.If(test=ast.UnaryOp(op=ast.Not(), operand=ast.Subscript())):
                 excluded = True
     return swaps or excluded
-
-
-def _shrink(call: ast.Call, facts: Facts, nodes: list[ast.AST]) -> Shrink:
-    middles = halved_names(nodes)
-    looped = {
-        name
-        for node in nodes
-        if isinstance(node, (ast.For, ast.comprehension)) and not _is_range(node.iter)
-        for name in names_in(node.target)
-    }
-    shrink = Shrink.STEP
-    for argument in call.args:
-        expressions = _resolved(argument, facts)
-        if any(_is_fraction(expression, middles) for expression in expressions):
-            return Shrink.HALF
-        if any(_is_part(expression, facts, looped) for expression in expressions):
-            shrink = Shrink.PART
-    return shrink
-
-
-def _resolved(argument: ast.expr, facts: Facts) -> list[ast.expr]:
-    """The argument and what its name may stand for, two assignments back."""
-    found = [argument]
-    for _ in range(2):
-        names = [part.id for part in found if isinstance(part, ast.Name) and part.id not in facts.parameters]
-        found += [value for name in names for value in facts.values.get(name, []) if value not in found]
-    return found
-
-
-def _is_range(node: ast.expr) -> bool:
-    return isinstance(node, ast.Call) and called_name(node) in {"range", "enumerate"}
-
-
-def _is_fraction(expression: ast.expr, middles: set[str]) -> bool:
-    for part in ast.walk(expression):
-        match part:
-            case ast.BinOp(op=ast.FloorDiv() | ast.RShift()):
-                return True
-            case ast.BinOp(left=ast.Name(), op=ast.Mod(), right=ast.Name()):
-                return True
-            case ast.BinOp(left=ast.Constant(), op=ast.Mult(), right=ast.Name()):
-                return True
-            case ast.BinOp(left=ast.Name(), op=ast.Mult(), right=ast.Constant()):
-                return True
-            case ast.Name(id=name) if name in middles:
-                return True
-    return False
-
-
-def _is_part(expression: ast.expr, facts: Facts, looped: set[str]) -> bool:
-    match expression:
-        case ast.Attribute():
-            return True
-        case ast.Name(id=name):
-            return name in looped
-        case ast.ListComp(generators=[ast.comprehension(ifs=[_, *_])]):
-            return True
-        case ast.BinOp(left=ast.Name(id=name), op=ast.Add() | ast.Sub(), right=ast.Constant()):
-            value = facts.single_value(name)
-            return isinstance(value, ast.Call) and name not in facts.parameters
-    return False
 
 
 def _most(statements: Iterable[ast.stmt], counts: Callable[[ast.Call], bool]) -> int:

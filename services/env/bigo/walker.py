@@ -15,6 +15,7 @@ from services.env.bigo.operations import (
     subscript_order,
 )
 from services.env.bigo.order import CONSTANT, LINEARITHMIC, Order
+from services.env.bigo.resets import Resets
 from services.env.bigo.sizes import count
 from services.env.bigo.while_loops import WhileLoop, read_while
 
@@ -62,18 +63,21 @@ class Walker:
     """Adds up one scope.
 
     Args:
-        facts: What is known of the names of the scope.
+        scope: The scope.
+        facts: What is known of its names.
         called: Returns the cost of a call of a function of the same source, or None if it is not one.
     """
 
-    def __init__(self, facts: Facts, called: Callable[[ast.Call], Cost | None]) -> None:
+    def __init__(self, scope: Scope, facts: Facts, called: Callable[[ast.Call], Cost | None]) -> None:
+        self._scope = scope
+        self._resets = Resets(scope)
         self._facts = facts
         self._called = called
         self._loops: list[tuple[ast.stmt, WhileLoop | None]] = []
 
-    def total(self, scope: Scope) -> Cost:
+    def cost(self) -> Cost:
         """Returns what one execution of the scope costs, with a recursive call counted as O(1)."""
-        work = self._join(scope.body)
+        work = self._join(self._scope.body)
         order = work.total()
         budgets = [part.budget for part in work.shared if part.order == order and order > work.order]
         local = self._facts.values.keys() - set(self._facts.parameters)
@@ -158,7 +162,7 @@ class Walker:
         order = max(times * max(body.order, CONSTANT), once.order)
         kept = list(once.shared)
         for part in body.shared:
-            if part.budget & _reset_names(loop, part.node):
+            if self._resets.within(loop, part.node, part.budget):
                 order = max(order, times * part.order)
             else:
                 kept.append(part)
@@ -166,26 +170,23 @@ class Walker:
 
     def _times(self, loop: ast.For | ast.AsyncFor) -> Order:
         """How often the loop runs for each run of the loop around it."""
-        enclosing, reading = self._loops[-1] if self._loops else (None, None)
-        if enclosing is not None and reading is not None and _belongs_to_item(loop, enclosing, reading):
+        if any(reading and self._belongs_to_item(loop, outer, reading) for outer, reading in self._loops):
             return CONSTANT
         return count(loop.iter, self._facts)
 
+    def _belongs_to_item(self, loop: ast.For | ast.AsyncFor, outer: ast.stmt, reading: WhileLoop) -> bool:
+        """Whether the loop visits what belongs to the item just taken: all its runs together take O(V + E)."""
+        if not reading.worklist:
+            return False
+        takes = any(
+            isinstance(node, ast.Attribute) and node.attr in {"pop", "popleft"} and base_name(node) == reading.worklist
+            for node in own_nodes(loop)
+        )
+        of_item = bool(self._resets.assigned(outer, names_in(loop.iter) - {reading.worklist}))
+        return takes or (of_item and (bool(reading.marks) or isinstance(loop.iter, ast.Attribute)))
+
     def _loop_targets(self) -> set[str]:
         return {name for loop, _ in self._loops if isinstance(loop, ast.For) for name in names_in(loop.target)}
-
-
-def _belongs_to_item(loop: ast.For | ast.AsyncFor, outer: ast.stmt, reading: WhileLoop) -> bool:
-    """Whether the loop visits what belongs to the item just taken: all its runs together take O(V + E)."""
-    if not reading.worklist:
-        return False
-    taken = {name for node in own_nodes(outer) if isinstance(node, ast.Assign) for name in _targets(node)}
-    takes = any(
-        isinstance(node, ast.Attribute) and node.attr in {"pop", "popleft"} and base_name(node) == reading.worklist
-        for node in own_nodes(loop)
-    )
-    of_item = bool(names_in(loop.iter) & (taken - {reading.worklist}))
-    return takes or (of_item and (bool(reading.marks) or isinstance(loop.iter, ast.Attribute)))
 
 
 def _step(iterated: ast.expr) -> ast.expr | None:
@@ -194,22 +195,3 @@ def _step(iterated: ast.expr) -> ast.expr | None:
         case ast.Call(func=ast.Name(id="range"), args=[_, _, step]):
             return step
     return None
-
-
-def _targets(node: ast.Assign) -> set[str]:
-    return {name for target in node.targets for name in names_in(target)}
-
-
-def _reset_names(loop: ast.stmt, inner: ast.AST) -> set[str]:
-    """Names that a loop sets anew outside an inner node."""
-    within = {id(node) for node in own_nodes(inner)}
-    names: set[str] = set()
-    for node in own_nodes(loop):
-        if isinstance(node, ast.Assign) and id(node) not in within:
-            kept = names_in(node.value)
-            names |= {
-                target.id for target in node.targets if isinstance(target, ast.Name) and target.id not in kept
-            } | {name for target in node.targets if isinstance(target, ast.Tuple) for name in names_in(target)}
-    if isinstance(loop, (ast.For, ast.AsyncFor)):
-        names |= names_in(loop.target)
-    return names

@@ -56,12 +56,19 @@ def _new_module(name: str, code: str) -> dict[str, Any]:
 def _load(channel: int, code: str) -> dict[str, Any]:
     namespace = _new_module(MODULE_NAME, code)
     try:
-        exec(compile(code, FILE_NAME, "exec", dont_inherit=True), namespace)  # noqa: S102
+        exec(_compiled(code), namespace)  # noqa: S102
     except BaseException as error:  # noqa: BLE001  the boundary between a submission and its report
         _send(channel, LOAD_FAILED, 0, describe(error).encode(errors="backslashreplace"))
         os._exit(0)
     _send(channel, LOADED, 0)
     return namespace
+
+
+def _compiled(code: str) -> types.CodeType:
+    try:
+        return compile(code, FILE_NAME, "exec", dont_inherit=True)
+    except (MemoryError, RecursionError):  # what the parser raises at its own bounds, far below ours
+        raise SyntaxError("the source is nested too deeply to be compiled") from None
 
 
 def _answer(channel: int, namespace: dict[str, Any], case: dict[str, Any], *, marked: bool) -> None:
@@ -104,7 +111,7 @@ def _run_script(channel: int, code: str) -> NoReturn:
     namespace = _new_module("__main__", code)
     status = 0
     try:
-        exec(compile(code, FILE_NAME, "exec", dont_inherit=True), namespace)  # noqa: S102
+        exec(_compiled(code), namespace)  # noqa: S102
     except SystemExit as ending:
         status = _exit_status(ending)
     except BaseException as error:  # noqa: BLE001  the boundary between a submission and its report

@@ -44,7 +44,7 @@ def main() -> None:
     _become_quiet()
     write_frame(replies, READY)
     with contextlib.suppress(EOFError):
-        run = _Run(json.loads(read_frame(requests)), (requests, replies))
+        run = _Run(json.loads(read_frame(requests)))
         try:
             while True:
                 batch = json.loads(read_frame(requests))
@@ -76,9 +76,8 @@ def _become_quiet() -> None:
 class _Run:
     """One program from load to last reply."""
 
-    def __init__(self, program: dict[str, Any], private: tuple[int, ...]) -> None:
+    def __init__(self, program: dict[str, Any]) -> None:
         self._program = program
-        self._private = private
         self._capture = Capture(program["output_limit"], program["output_keep"])
         self._refusals = Refusals()
         self._deadline = time.monotonic_ns() + program["total_wall"]
@@ -136,7 +135,7 @@ class _Run:
 
     def _start(self) -> Answer:
         self._capture.total = 0
-        self._worker = Worker(self._program, self._capture, self._refusals, self._private)
+        self._worker = Worker(self._program, self._capture, self._refusals)
         self._filter = self._worker.filter
         limit = min(self._program["load_wall"], max(1, self._deadline - time.monotonic_ns()))
         answer = self._worker.load(self._program["load_cpu"], limit)

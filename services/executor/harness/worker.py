@@ -22,6 +22,7 @@ from .refusals import Refusals
 
 MAX_FRAME = 10 << 20
 _POLL_FLOOR = 0.002
+_MAX_DESCRIPTOR = 1 << 16
 
 
 @dataclass
@@ -65,10 +66,9 @@ class Worker:
         program: The job's first frame.
         capture: Where its output goes.
         refusals: Where its refused system calls are counted.
-        private: Descriptors of the supervisor that the child must not have.
     """
 
-    def __init__(self, program: dict[str, Any], capture: Capture, refusals: Refusals, private: tuple[int, ...]) -> None:
+    def __init__(self, program: dict[str, Any], capture: Capture, refusals: Refusals) -> None:
         self._capture = capture
         self._refusals = refusals
         self._inbox = bytearray()
@@ -82,7 +82,7 @@ class Worker:
         gc.freeze()
         self.pid = os.fork()
         if self.pid == 0:
-            _become_child(program, theirs.detach(), out[1], err[1], (*private, ours.fileno(), out[0], err[0]))
+            _become_child(program, theirs.detach(), out[1], err[1])
         theirs.close()
         os.close(out[1])
         os.close(err[1])
@@ -278,11 +278,9 @@ def _interpret(frame: bytes, number: int) -> Answer:
     return Answer(state, payload, told)
 
 
-def _become_child(
-    program: dict[str, Any], channel: int, stdout: int, stderr: int, private: tuple[int, ...]
-) -> NoReturn:
+def _become_child(program: dict[str, Any], channel: int, stdout: int, stderr: int) -> NoReturn:
     try:
-        _arrange_descriptors(program, stdout, stderr, private)
+        _arrange_descriptors(program, channel, stdout, stderr)
         os.setsid()
         lockdown.prefer_as_victim()
         lockdown.die_with_parent()
@@ -298,15 +296,13 @@ def _become_child(
     os._exit(70)
 
 
-def _arrange_descriptors(program: dict[str, Any], stdout: int, stderr: int, private: tuple[int, ...]) -> None:
-    for descriptor in private:
-        os.close(descriptor)
-    stdin = _text_as_file(program["stdin"])
-    os.dup2(stdin, 0)
+def _arrange_descriptors(program: dict[str, Any], channel: int, stdout: int, stderr: int) -> None:
+    """Leaves the child its three streams and the channel: whatever else is open here is not its own."""
+    os.dup2(_text_as_file(program["stdin"]), 0)
     os.dup2(stdout, 1)
     os.dup2(stderr, 2)
-    for descriptor in (stdin, stdout, stderr):
-        os.close(descriptor)
+    os.closerange(3, channel)
+    os.closerange(channel + 1, _MAX_DESCRIPTOR)
 
 
 def _text_as_file(text: str) -> int:

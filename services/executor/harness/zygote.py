@@ -31,6 +31,7 @@ CONTROL = 3
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _SANDBOX = ns.NEW_USER | ns.NEW_PID | ns.NEW_NS | ns.NEW_IPC | ns.NEW_UTS
 _MAX_MESSAGE = 4096
+_MAX_DESCRIPTOR = 1 << 16
 _ENVIRONMENT = {"PYTHONHASHSEED": "0", "MALLOC_ARENA_MAX": "1", "LANG": "C.UTF-8"}
 
 
@@ -50,6 +51,7 @@ def launch(config: dict[str, Any]) -> NoReturn:
             become where we are root; `tmp_bytes`, the size of each sandbox's /tmp.
     """
     try:
+        os.closerange(CONTROL + 1, _MAX_DESCRIPTOR)
         lockdown.die_with_parent()
         uid, gid = os.geteuid(), os.getegid()
         ours = ns.NEW_NS | ns.NEW_PID | ns.NEW_NET | ns.NEW_IPC | ns.NEW_UTS

@@ -38,9 +38,7 @@ class Text:
 
     def line_start(self, node: ast.stmt) -> int:
         """Returns the byte at which a statement's line begins, decorators included."""
-        decorators = getattr(node, "decorator_list", [])
-        line = min([node.lineno, *(decorator.lineno for decorator in decorators)])
-        return self._starts[line - 1]
+        return self._starts[_first_line(node) - 1]
 
     def indentation(self, node: ast.stmt) -> str:
         """Returns the white space before a statement; four spaces if it shares its line with another."""
@@ -123,4 +121,5 @@ def _stays_first(node: ast.stmt) -> bool:
 
 
 def _first_line(node: ast.stmt) -> int:
-    return min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", []))])
+    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
+    return min([node.lineno, *(decorator.lineno for decorator in decorators)])

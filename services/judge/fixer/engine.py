@@ -1,6 +1,6 @@
 """Chooses the next proposal.
 
-Code that does not parse is repaired until it does. Code that parses gets the first change of the first rule, rules
+Code that does not compile is repaired until it does. Code that compiles gets the first change of the first rule, rules
 to which the error log or the description points before the others, that was not tried before.
 """
 
@@ -27,7 +27,7 @@ RULES: tuple[Rule, ...] = (
     *flow.RULES,
     *algorithms.RULES,
 )
-"""Every pattern for code that parses, in the order in which they are tried."""
+"""Every pattern for code that compiles, in the order in which they are tried."""
 
 
 def propose(
@@ -51,9 +51,10 @@ def propose(
     """
     if len(code) > MAX_CODE_CHARACTERS:
         return code, []
+    lines = code.replace("\r\n", "\n").replace("\r", "\n")
     tried = {_normal(attempt) for attempt in (code, *previous_attempts)}
     for candidate, explanations in _candidates(
-        code, error_log[:MAX_TEXT_CHARACTERS], description[:MAX_TEXT_CHARACTERS], last_reward
+        lines, error_log[:MAX_TEXT_CHARACTERS], description[:MAX_TEXT_CHARACTERS], last_reward
     ):
         if _normal(candidate) not in tried:
             return candidate, explanations[:MAX_EXPLANATIONS]
@@ -63,14 +64,15 @@ def propose(
 def _candidates(
     code: str, error_log: str, description: str, last_reward: float | None
 ) -> Iterator[tuple[str, list[str]]]:
+    if syntax.find_mistake(code) is not None:
+        yield from syntax.repairs(code)
+        return
     try:
         tree = parse(code)
     except Unreadable:
-        yield from syntax.repairs(code)
         return
-    evidence = Evidence(code, tree, error_log, description, last_reward)
-    for change in _changes(evidence):
-        if _parses(change.code):
+    for change in _changes(Evidence(code, tree, error_log, description, last_reward)):
+        if syntax.find_mistake(change.code) is None:
             yield change.code, [change.explanation]
 
 
@@ -80,14 +82,6 @@ def _changes(evidence: Evidence) -> Iterator[Change]:
     others = [rule for rule in usable if rule not in pointed_at and not rule.needs_signal]
     for rule in (*pointed_at, *others):
         yield from rule.changes(evidence)
-
-
-def _parses(code: str) -> bool:
-    try:
-        parse(code)
-    except Unreadable:
-        return False
-    return True
 
 
 def _normal(code: str) -> str:

@@ -11,7 +11,6 @@ from functools import cached_property
 from services.judge.fixer.edits import Function
 
 _EXCEPTION = re.compile(r"\b([A-Z]\w*(?:Error|Exception|Interrupt|Exit|Iteration))\b")
-_LINE = re.compile(r"\bline (\d+)")
 _FAILED = re.compile(
     r"^FAILED (?P<name>[^\n]*?): (?P<call>[^\n]*)\n\s+expected (?P<expected>[^\n]*)\n\s+got (?P<got>[^\n]*)",
     re.MULTILINE,
@@ -57,11 +56,6 @@ class Evidence:
         return frozenset(_EXCEPTION.findall(self.error_log))
 
     @cached_property
-    def error_lines(self) -> frozenset[int]:
-        """Line numbers in the error log."""
-        return frozenset(map(int, _LINE.findall(self.error_log)))
-
-    @cached_property
     def failures(self) -> tuple[FailedTest, ...]:
         """The visible tests that failed."""
         return tuple(
@@ -71,8 +65,11 @@ class Evidence:
 
     @property
     def all_tests_pass(self) -> bool:
-        """Whether the log says that the code is correct, so that only better code is wanted."""
-        return "All tests pass" in self.error_log
+        """Whether the code is known to be correct, so that only better code is wanted.
+
+        The log says so, or it is empty although the code was graded: a failed test would stand in it.
+        """
+        return "All tests pass" in self.error_log or (not self.error_log and self.last_reward is not None)
 
     @property
     def functions(self) -> Iterator[Function]:

@@ -1,12 +1,11 @@
-"""Repairs code that does not parse, led by the parser's own errors.
+"""Repairs code that does not compile, led by the compiler's own errors.
 
-A best-first search: from a program that does not parse, each small edit near the parser's error gives another;
+A best-first search: from a program that does not compile, each small edit near the error gives another;
 the one whose error lies furthest down, after the fewest edits, is tried next.
 """
 
 from __future__ import annotations
 
-import ast
 import heapq
 import itertools
 import warnings
@@ -36,7 +35,7 @@ class Mistake:
 
 
 def repairs(code: str) -> Iterator[tuple[str, list[str]]]:
-    """Yields programs that parse, the fewest edits first, each with a sentence for each edit."""
+    """Yields programs that compile, the fewest edits first, each with a sentence for each edit."""
     found, parses = 0, 0
     order = itertools.count()
     seen = {code}
@@ -64,11 +63,11 @@ def repairs(code: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def find_mistake(code: str) -> Mistake | None:
-    """Returns where the parser gives up, or None if the code parses."""
+    """Returns where the compiler gives up, or None if the code compiles. Nothing is executed."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            ast.parse(code)
+            compile(code, "fix.py", "exec", dont_inherit=True)
     except SyntaxError as error:
         return Mistake(error.lineno or 1, error.offset or 0, error.msg)
     except (ValueError, RecursionError, MemoryError) as error:

@@ -7,10 +7,9 @@ import keyword
 import re
 from collections.abc import Iterator
 
-_OPENERS = (
-    r"(?:async\s+)?(?:def|for|with)|class|if|elif|else|while|try|except|finally|match|case"
-)
+_OPENERS = r"(?:async\s+)?(?:def|for|with)|class|if|elif|else|while|try|except|finally|match|case"
 _BLOCK = re.compile(rf"\s*(?:{_OPENERS})\b")
+_TOP_LEVEL = re.compile(r"(?:async\s+def|def|class|import|from|if\s+__name__)\b|@")
 _CONDITION = re.compile(r"\s*(?:if|elif|while|return|assert)\b")
 _LONE_EQUALS = re.compile(r"(?<![=!<>:+\-*/%&|^@~])=(?!=)")
 _TOKEN = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|#.*|\w+|\S")
@@ -62,7 +61,10 @@ _STATEMENTS = (
     (r"^(\s*)(?:var|let|const)\s+(\w+\s*=)", r"\1\2", "a variable is not declared"),
     (r"^(\s*)(?:>>> |\.\.\. )", r"\1", "the prompt of a session is no code"),
 )
-_TYPOGRAPHY = str.maketrans({"“": '"', "”": '"', "‘": "'", "’": "'", "–": "-", "—": "-", "−": "-", "\u00a0": " ", "，": ",", "：": ":", "（": "(", "）": ")"})  # noqa: RUF001
+_TYPOGRAPHY = str.maketrans(
+    "\u201c\u201d\u2018\u2019\u2013\u2014\u2212\u00a0\uff0c\uff1a\uff08\uff09",
+    "\"\"''--- ,:()",
+)
 
 
 def edits_of_line(line: str, message: str) -> Iterator[tuple[str, str]]:
@@ -98,6 +100,8 @@ def edits_of_program(lines: list[str], at: int, message: str) -> Iterator[tuple[
         return
     if "indent" in message:
         yield from _reindented(lines, at, message)
+    if "outside function" in message:
+        yield _shifted(lines, at, at + 1, _width_before(lines, at) - _width(lines[at])), "the line is in its function"
     if "never closed" in message:
         yield from _closed_later(lines, at)
     if "triple-quoted" in message:
@@ -182,8 +186,9 @@ def _respelt(code: str) -> Iterator[tuple[str, str]]:
         word = found.group()
         if word in _KEYWORDS or len(word) < 2:
             continue
+        anagrams = [right for right in _KEYWORDS if sorted(right) == sorted(word.lower())]
         close = difflib.get_close_matches(word.lower(), _KEYWORDS, n=2, cutoff=0.6)
-        for right in [*filter(None, [_FOREIGN.get(word)]), *close]:
+        for right in dict.fromkeys([*filter(None, [_FOREIGN.get(word)]), *anagrams, *close]):
             yield code[: found.start()] + right + code[found.end() :], f"`{word}` is spelt `{right}`"
         for right in ("def", "return", "import", "from", "class", "while", "for", "if", "elif", "not", "in"):
             if word.startswith(right) and len(word) > len(right) and code[: found.start()].strip() == "":
@@ -197,8 +202,7 @@ def _with_commas(code: str) -> Iterator[tuple[str, str]]:
 
 
 def _reindented(lines: list[str], at: int, message: str) -> Iterator[tuple[str, str]]:
-    before = next((line for line in reversed(lines[:at]) if line.strip()), "")
-    width = _width(before)
+    width = _width_before(lines, at)
     if "expected an indented block" in message:
         for block in (_block_end(lines, at), at + 1):
             yield _shifted(lines, at, block, width + 4 - _width(lines[at])), "the block is indented"
@@ -215,7 +219,9 @@ def _block_end(lines: list[str], at: int) -> int:
     """Returns the index after the lines that are indented at least like line `at`."""
     width = _width(lines[at])
     end = at + 1
-    while end < len(lines) and (not lines[end].strip() or _width(lines[end]) >= max(width, 1)):
+    while end < len(lines) and (not lines[end].strip() or _width(lines[end]) >= width):
+        if width == 0 and (not lines[end].strip() or _TOP_LEVEL.match(lines[end])):
+            break
         end += 1
     return end
 
@@ -223,6 +229,11 @@ def _block_end(lines: list[str], at: int) -> int:
 def _shifted(lines: list[str], start: int, end: int, by: int) -> str:
     moved = [" " * max(0, _width(line) + by) + line.lstrip() if line.strip() else line for line in lines[start:end]]
     return "\n".join([*lines[:start], *moved, *lines[end:]])
+
+
+def _width_before(lines: list[str], at: int) -> int:
+    """Returns the indentation of the last line before `at` that is not blank."""
+    return _width(next((line for line in reversed(lines[:at]) if line.strip()), ""))
 
 
 def _width(line: str) -> int:

@@ -1,0 +1,30 @@
+"""What is wrong with each task's buggy code: found once for each task, by running it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from services.env.feedback import error_log
+from services.env.grading import Grading
+from services.env.task_schema import Task
+
+
+class Baselines:
+    """Error logs of the buggy code, by task digest. As many as there are tasks."""
+
+    def __init__(self, grading: Grading) -> None:
+        self._grading = grading
+        self._known: dict[str, str] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    async def error_log(self, task: Task, timeout: float) -> str:
+        """Returns the error log of a task's buggy code.
+
+        Raises:
+            StatusError: It is not known yet and the executor cannot tell within `timeout` seconds.
+        """
+        async with self._locks.setdefault(task.digest, asyncio.Lock()):
+            if task.digest not in self._known:
+                response = await self._grading.execute(task, task.buggy_code, timeout)
+                self._known[task.digest] = error_log(response)
+            return self._known[task.digest]

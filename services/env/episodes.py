@@ -1,0 +1,249 @@
+"""Episodes: opened, stepped exactly once for each request, ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import time
+import uuid
+import weakref
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import grpc
+
+from codearena.v1 import env_service_pb2 as wire
+from codearena.v1 import error_reason_pb2 as reasons
+from codearena.v1 import judge_service_pb2 as judge
+from services.common.errors import StatusError, invalid, unavailable
+from services.env.baselines import Baselines
+from services.env.catalogue import Catalogue, UnknownTaskError
+from services.env.grading import Graded, Grading, to_grade
+from services.env.hints import Situation, hint
+from services.env.metrics import EnvMetrics
+from services.env.store import Conflict, Episode, Step, Store, StoreDown, UnknownEpisode
+from services.env.task_schema import Task
+
+
+class Episodes:
+    """The episodes of this arena.
+
+    Args:
+        catalogue: The tasks.
+        store: Where episodes are kept; nothing of them is kept here.
+        grading: Grades fixes.
+        baselines: What is wrong with each task's buggy code.
+        metrics: Hears of steps and ends.
+        max_steps: Steps an episode may take.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        store: Store,
+        grading: Grading,
+        baselines: Baselines,
+        metrics: EnvMetrics,
+        max_steps: int,
+    ) -> None:
+        self._catalogue = catalogue
+        self._store = store
+        self._grading = grading
+        self._baselines = baselines
+        self._metrics = metrics
+        self._max_steps = max_steps
+        self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+
+    async def reset(self, selector: str, seed: int | None, run_id: str, timeout: float) -> tuple[Episode, Task, str]:
+        """Opens an episode.
+
+        Returns:
+            The episode, its task, and the error log of the task's buggy code.
+
+        Raises:
+            StatusError: NOT_FOUND for an unknown task, UNAVAILABLE where the executor or the store is down.
+        """
+        task = select(self._catalogue, selector, seed)
+        error_log = await self._baselines.error_log(task, timeout)
+        episode = Episode(f"ep_{uuid.uuid4().hex}", task.id, run_id, seed, datetime.now(UTC), done=False)
+        with store_errors():
+            await self._store.create(episode)
+        return episode, task, error_log
+
+    async def get(self, episode_id: str) -> tuple[Episode, Task]:
+        """Returns an episode and its task. Raises StatusError: NOT_FOUND or UNAVAILABLE."""
+        with store_errors():
+            episode = await self._store.get(episode_id)
+        return episode, select(self._catalogue, episode.task_id, None)
+
+    async def step(self, episode_id: str, request_id: str, fix: str, timeout: float) -> wire.StepResponse:
+        """Grades a fix, or returns the stored response if this request was graded before.
+
+        Raises:
+            StatusError: The step is not consumed: NOT_FOUND, FAILED_PRECONDITION after the end, INVALID_ARGUMENT if
+                the request_id came with another fix before, UNAVAILABLE and the like for failures of ours.
+        """
+        lock = self._locks.setdefault(episode_id, asyncio.Lock())
+        async with lock:
+            episode, task = await self.get(episode_id)
+            known = episode.find(request_id)
+            if known is not None:
+                return _replay(known, fix)
+            if episode.done:
+                raise _episode_done(episode_id)
+            try:
+                return await self._grade_step(episode, task, request_id, fix, timeout)
+            except StatusError:
+                self._metrics.step_failed(task.category)
+                raise
+
+    async def close(self, episode_id: str) -> None:
+        """Ends an episode; does nothing to one that has ended. Raises StatusError: NOT_FOUND or UNAVAILABLE."""
+        with store_errors():
+            was_open = await self._store.close(episode_id)
+        if was_open:
+            _, task = await self.get(episode_id)
+            self._metrics.episode_ended(task.category, "closed")
+
+    async def subject(self, episode_id: str, timeout: float) -> judge.JudgeServiceProposeFixRequest:
+        """Returns what a proposal for an episode's next fix is to build on."""
+        episode, task = await self.get(episode_id)
+        if episode.steps:
+            last = episode.steps[-1]
+            error_log = wire.StepResponse.FromString(last.response).observation.error_log
+            code, reward = last.fix, last.reward
+        else:
+            code, reward = task.buggy_code, None
+            error_log = await self._baselines.error_log(task, timeout)
+        return judge.JudgeServiceProposeFixRequest(
+            code=code,
+            error_log=error_log,
+            description=task.description,
+            previous_attempts=[step.fix for step in episode.steps],
+            last_reward=reward,
+        )
+
+    def observation(self, episode: Episode, task: Task, error_log: str) -> wire.Observation:
+        """Returns what an agent sees of an episode, apart from the results of its last step."""
+        return wire.Observation(
+            buggy_code=task.buggy_code,
+            error_log=error_log,
+            previous_attempts=[_attempt(step) for step in episode.steps],
+            step=len(episode.steps),
+            max_steps=self._max_steps,
+            description=task.description,
+        )
+
+    async def state(self, episode_id: str, timeout: float) -> tuple[Episode, Task, wire.Observation]:
+        """Returns an episode as it stands."""
+        episode, task = await self.get(episode_id)
+        if episode.steps:
+            stored = wire.StepResponse.FromString(episode.steps[-1].response)
+            return episode, task, stored.observation
+        return episode, task, self.observation(episode, task, await self._baselines.error_log(task, timeout))
+
+    async def _grade_step(
+        self, episode: Episode, task: Task, request_id: str, fix: str, timeout: float
+    ) -> wire.StepResponse:
+        started = time.monotonic()
+        number = len(episode.steps) + 1
+        graded = await self._grading.grade(task, fix, timeout)
+        earned = self._grading.reward(graded, step=number, repeated=episode.has_tried(fix))
+        grade = to_grade(graded, earned)
+        done = graded.solved or number >= self._max_steps
+        outcome = graded.execution.outcome
+        draft = Step(number, request_id, fix, earned.value, outcome, graded.passed, b"")
+        stepped = dataclasses.replace(episode, steps=(*episode.steps, draft), done=done)
+        observation = self.observation(stepped, task, grade.error_log)
+        observation.test_results.extend(grade.test_results)
+        observation.hint = _hint(task, graded)
+        response = wire.StepResponse(observation=observation, grade=grade, done=done)
+        step = dataclasses.replace(draft, response=response.SerializeToString())
+        await self._keep(episode.episode_id, step, done=done)
+        self._metrics.step(task.category, outcome, earned)
+        if done:
+            self._metrics.episode_ended(task.category, "solved" if graded.solved else "exhausted")
+        self._metrics.stage("total", time.monotonic() - started)
+        return response
+
+    async def _keep(self, episode_id: str, step: Step, *, done: bool) -> None:
+        started = time.monotonic()
+        with store_errors():
+            await self._store.add_step(episode_id, step, done=done)
+        self._metrics.stage("store", time.monotonic() - started)
+
+
+def select(catalogue: Catalogue, selector: str, seed: int | None) -> Task:
+    """Chooses a task. Raises StatusError: NOT_FOUND."""
+    try:
+        return catalogue.select(selector, seed)
+    except UnknownTaskError as error:
+        raise StatusError(
+            grpc.StatusCode.NOT_FOUND,
+            reasons.ERROR_REASON_TASK_NOT_FOUND,
+            f"{error}; ListTasks tells what there is",
+            metadata={"task_id": selector},
+        ) from error
+
+
+@contextlib.contextmanager
+def store_errors() -> Iterator[None]:
+    """Turns what the store raises into the status that a client is to see."""
+    try:
+        yield
+    except UnknownEpisode as error:
+        raise StatusError(
+            grpc.StatusCode.NOT_FOUND,
+            reasons.ERROR_REASON_EPISODE_NOT_FOUND,
+            f"there is no episode {error}; open one with Reset",
+            metadata={"episode_id": str(error)},
+        ) from error
+    except (StoreDown, Conflict) as error:
+        raise unavailable(reasons.ERROR_REASON_STORE_UNAVAILABLE, f"{error}; retry") from error
+
+
+def _replay(step: Step, fix: str) -> wire.StepResponse:
+    if step.fix != fix:
+        raise invalid(
+            reasons.ERROR_REASON_REQUEST_ID_REUSED, "request_id", "was used before in this episode with another fix"
+        )
+    response = wire.StepResponse.FromString(step.response)
+    response.replayed = True
+    return response
+
+
+def _episode_done(episode_id: str) -> StatusError:
+    return StatusError(
+        grpc.StatusCode.FAILED_PRECONDITION,
+        reasons.ERROR_REASON_EPISODE_DONE,
+        f"the episode {episode_id} is done; open another one with Reset",
+        metadata={"episode_id": episode_id},
+    )
+
+
+def _attempt(step: Step) -> wire.Attempt:
+    return wire.Attempt(
+        step=step.number,
+        proposed_fix=step.fix,
+        reward=step.reward,
+        outcome=step.outcome,  # type: ignore[arg-type]
+        passed_test_count=step.passed,
+    )
+
+
+def _hint(task: Task, graded: Graded) -> str:
+    execution = graded.execution
+    return hint(
+        Situation(
+            function=task.function,
+            description=task.description,
+            outcome=execution.outcome,
+            failing=[test for test in execution.tests if not test.passed and not test.hidden],
+            load_error=execution.load_error,
+            passed=graded.passed,
+            total=len(execution.tests),
+            efficiency=execution.efficiency if execution.HasField("efficiency") else None,
+            analysis=graded.analysis,
+        )
+    )

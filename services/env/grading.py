@@ -1,0 +1,176 @@
+"""Grades one fix: executor and judge at the same time, then the reward."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+from codearena.v1 import core_pb2 as core
+from codearena.v1 import env_service_pb2 as wire
+from codearena.v1 import executor_service_pb2 as executor
+from codearena.v1 import judge_service_pb2 as judge
+from services.common.errors import StatusError
+from services.env.complexity import Analysis
+from services.env.feedback import error_log, visible_results
+from services.env.rewards import Profile, Reward, Score, reward
+from services.env.task_schema import Task
+
+
+class GradingPeers(Protocol):
+    """What grading asks of the other services."""
+
+    async def execute(self, request: executor.ExecuteRequest, timeout: float) -> executor.ExecuteResponse:
+        """Grades a program."""
+        ...
+
+    async def judge(self, request: judge.JudgeRequest, timeout: float) -> judge.JudgeResponse:
+        """Scores a fix."""
+        ...
+
+
+class SourceReader(Protocol):
+    """Reads the complexity of a program."""
+
+    async def analyse(self, source: str) -> Analysis:
+        """Returns what can be read."""
+        ...
+
+
+class GradingObserver(Protocol):
+    """Hears how long the stages of a grading took."""
+
+    def stage(self, name: str, seconds: float) -> None:
+        """One stage ended: queue, provision, execute or judge."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Graded:
+    """A fix after grading.
+
+    Attributes:
+        execution: What the executor found, hidden tests included; not for clients.
+        opinion: What the judge found.
+        analysis: What its source tells.
+    """
+
+    execution: executor.ExecuteResponse
+    opinion: judge.JudgeResponse
+    analysis: Analysis
+
+    @property
+    def passed(self) -> int:
+        """How many tests it passed."""
+        return sum(test.passed for test in self.execution.tests)
+
+    @property
+    def solved(self) -> bool:
+        """Whether every test passed with full efficiency."""
+        execution = self.execution
+        return execution.outcome == core.OUTCOME_PASSED and execution.efficiency.score >= 1.0
+
+
+class Grading:
+    """Grades fixes of tasks."""
+
+    def __init__(self, peers: GradingPeers, reader: SourceReader, profile: Profile, observer: GradingObserver) -> None:
+        self._peers = peers
+        self._reader = reader
+        self._profile = profile
+        self._observer = observer
+
+    async def execute(self, task: Task, code: str, timeout: float) -> executor.ExecuteResponse:
+        """Runs a program against a task's tests only, within `timeout` seconds."""
+        return await self._peers.execute(executor.ExecuteRequest(code=code, suite=task.to_suite()), timeout)
+
+    async def grade(self, task: Task, code: str, timeout: float) -> Graded:
+        """Asks executor and judge at the same time; the first failure cancels the other.
+
+        Raises:
+            StatusError: One of them failed. Nothing was graded.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                execution = group.create_task(self._timed_execute(task, code, timeout))
+                opinion = group.create_task(self._timed_judge(task, code, timeout))
+                analysis = group.create_task(self._reader.analyse(code))
+        except* StatusError as failures:
+            raise _first(failures) from None
+        return Graded(execution.result(), opinion.result(), analysis.result())
+
+    def reward(self, graded: Graded, *, step: int, repeated: bool) -> Reward:
+        """Returns the reward of a graded fix."""
+        return reward(scores(graded), step=step, repeated=repeated, profile=self._profile)
+
+    async def _timed_execute(self, task: Task, code: str, timeout: float) -> executor.ExecuteResponse:
+        response = await self.execute(task, code, timeout)
+        stages = response.stages
+        for name, duration in (("queue", stages.queue), ("provision", stages.provision), ("execute", stages.execute)):
+            self._observer.stage(name, duration.ToNanoseconds() / 1e9)
+        return response
+
+    async def _timed_judge(self, task: Task, code: str, timeout: float) -> judge.JudgeResponse:
+        started = time.monotonic()
+        request = judge.JudgeRequest(
+            code=code, description=task.description, buggy_code=task.buggy_code, reference_code=task.reference
+        )
+        response = await self._peers.judge(request, timeout)
+        self._observer.stage("judge", time.monotonic() - started)
+        return response
+
+
+def _first(failures: BaseExceptionGroup[StatusError]) -> BaseException:
+    return next(iter(failures.exceptions))
+
+
+def scores(graded: Graded) -> dict[str, Score]:
+    """Returns the score of each component of the reward."""
+    execution, opinion = graded.execution, graded.opinion
+    total = len(execution.tests)
+    ratio = graded.passed / total if total else 0.0
+    if execution.efficiency.reason:
+        efficiency = Score(execution.efficiency.score, execution.efficiency.reason)
+    else:
+        efficiency = Score(0.0, "counts once all tests pass")
+    if opinion.HasField("correctness"):
+        correctness = Score(opinion.correctness, opinion.correctness_reason)
+    else:
+        correctness = Score(ratio, "no language model judged; the tests are the evidence")
+    return {
+        "compile_score": Score(float(execution.loaded), "it loads" if execution.loaded else "it does not load"),
+        "test_pass_ratio": Score(ratio, f"{graded.passed} of {total} tests pass"),
+        "efficiency_score": efficiency,
+        "llm_correctness": correctness,
+        "llm_security": Score(opinion.security, opinion.security_reason),
+        "llm_quality": Score(opinion.quality, opinion.quality_reason),
+    }
+
+
+def to_grade(graded: Graded, earned: Reward) -> wire.Grade:
+    """Puts a grade on the wire, as a client may see it."""
+    execution = graded.execution
+    grade = wire.Grade(
+        reward=earned.value,
+        breakdown=core.RewardBreakdown(
+            scores=dict(earned.scores),
+            weights=dict(earned.weights),
+            penalties=dict(earned.penalties),
+            profile=earned.profile,
+            reasons=dict(earned.reasons),
+        ),
+        outcome=execution.outcome,
+        passed_test_count=graded.passed,
+        total_test_count=len(execution.tests),
+        error_log=error_log(execution),
+        test_results=visible_results(execution.tests),
+        judge_source=graded.opinion.source,
+        violations=execution.violations,
+        usage=execution.usage,
+        backend=execution.backend,
+        complexity=graded.analysis.to_proto(),
+    )
+    if execution.HasField("efficiency"):
+        grade.efficiency.CopyFrom(execution.efficiency)
+    return grade

@@ -1,0 +1,95 @@
+"""Prometheus metrics of the env service, fed by observers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from codearena.v1 import core_pb2 as core
+from services.env.rewards import COMPONENTS, Reward
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+_SHARES = tuple(tenth / 10 for tenth in range(11))
+_STAGES = ("queue", "provision", "execute", "judge", "store", "total")
+_MAX_CATEGORIES = 50
+_OTHER = "other"
+INFRA_ERROR = "infra_error"
+
+
+class EnvMetrics:
+    """Everything the env service exports.
+
+    Args:
+        registry: Where.
+        categories: The catalogue's; beyond fifty they are counted as "other".
+    """
+
+    def __init__(self, registry: CollectorRegistry, categories: Iterable[str]) -> None:
+        self._categories = frozenset(sorted(set(categories))[:_MAX_CATEGORIES])
+        self._active = Gauge("codearena_episodes_active", "Open episodes.", registry=registry)
+        labels = ("task_category", "outcome")
+        self._episodes = Counter("codearena_episodes", "Finished episodes.", labels, registry=registry)
+        self._steps = Counter("codearena_steps", "Graded steps.", labels, registry=registry)
+        self._seconds = Histogram(
+            "codearena_step_duration_seconds",
+            "Where a step's time goes.",
+            ("stage",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._reward = Histogram(
+            "codearena_reward",
+            "Rewards and their components.",
+            ("task_category", "component"),
+            buckets=_SHARES,
+            registry=registry,
+        )
+        self._reward_sum = Counter("codearena_reward_sum", "Sum of rewards.", ("task_category",), registry=registry)
+        self._rewards = Counter("codearena_rewards", "Number of rewards.", ("task_category",), registry=registry)
+        self._declare()
+
+    def _declare(self) -> None:
+        for stage in _STAGES:
+            self._seconds.labels(stage)
+        for category in self._categories:
+            self._reward_sum.labels(category)
+            self._rewards.labels(category)
+            for outcome in ("solved", "exhausted", "closed"):
+                self._episodes.labels(category, outcome)
+            for value in core.Outcome.values()[1:]:
+                self._steps.labels(category, _outcome(value))
+            self._steps.labels(category, INFRA_ERROR)
+
+    def stage(self, name: str, seconds: float) -> None:
+        """Counts one stage of a step."""
+        self._seconds.labels(name).observe(seconds)
+
+    def open_episodes(self, count: int) -> None:
+        """Sets the number of open episodes."""
+        self._active.set(count)
+
+    def episode_ended(self, category: str, outcome: str) -> None:
+        """Counts an episode that ended: solved, exhausted or closed."""
+        self._episodes.labels(self._category(category), outcome).inc()
+
+    def step(self, category: str, outcome: core.Outcome.ValueType, earned: Reward) -> None:
+        """Counts a graded step."""
+        category = self._category(category)
+        self._steps.labels(category, _outcome(outcome)).inc()
+        self._reward_sum.labels(category).inc(earned.value)
+        self._rewards.labels(category).inc()
+        self._reward.labels(category, "reward").observe(earned.value)
+        for name in COMPONENTS:
+            self._reward.labels(category, name).observe(earned.scores[name])
+
+    def step_failed(self, category: str) -> None:
+        """Counts a step that was not graded for a reason of ours."""
+        self._steps.labels(self._category(category), INFRA_ERROR).inc()
+
+    def _category(self, name: str) -> str:
+        return name if name in self._categories else _OTHER
+
+
+def _outcome(value: core.Outcome.ValueType) -> str:
+    return core.Outcome.Name(value).removeprefix("OUTCOME_").lower()

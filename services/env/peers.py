@@ -1,0 +1,79 @@
+"""The executor and the judge as the env service calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, TypeVar, cast
+
+import grpc
+
+from codearena.v1 import error_reason_pb2 as reasons
+from codearena.v1 import executor_service_pb2 as executor
+from codearena.v1 import judge_service_pb2 as judging
+from codearena.v1.executor_service_pb2_grpc import ExecutorServiceStub
+from codearena.v1.judge_service_pb2_grpc import JudgeServiceStub
+from services.common.channel import call_metadata, peer_channel
+from services.common.errors import Reason, from_rpc_error
+from services.common.settings import PeerSettings
+
+if TYPE_CHECKING:
+    from codearena.v1.executor_service_pb2_grpc import ExecutorServiceAsyncStub
+    from codearena.v1.judge_service_pb2_grpc import JudgeServiceAsyncStub
+
+T = TypeVar("T")
+
+
+class Peers:
+    """Calls to the other services. A failed call raises the StatusError that the client is to see.
+
+    Args:
+        executor_address: gRPC target of the executor.
+        judge_address: gRPC target of the judge.
+        settings: TLS and token of the peers.
+    """
+
+    def __init__(self, executor_address: str, judge_address: str, settings: PeerSettings) -> None:
+        self._channels = (peer_channel(executor_address, settings), peer_channel(judge_address, settings))
+        self._executor = cast("ExecutorServiceAsyncStub", ExecutorServiceStub(self._channels[0]))
+        self._judge = cast("JudgeServiceAsyncStub", JudgeServiceStub(self._channels[1]))
+        self._metadata = call_metadata(settings)
+
+    async def execute(self, request: executor.ExecuteRequest, timeout: float) -> executor.ExecuteResponse:
+        """Grades a program, within `timeout` seconds."""
+        return await _executor(self._executor.Execute(request, timeout=timeout, metadata=self._metadata))
+
+    async def run_code(
+        self, request: executor.ExecutorServiceRunCodeRequest, timeout: float
+    ) -> executor.ExecutorServiceRunCodeResponse:
+        """Runs a script, within `timeout` seconds."""
+        return await _executor(self._executor.RunCode(request, timeout=timeout, metadata=self._metadata))
+
+    async def judge(self, request: judging.JudgeRequest, timeout: float) -> judging.JudgeResponse:
+        """Scores a fix, within `timeout` seconds."""
+        return await _judge(self._judge.Judge(request, timeout=timeout, metadata=self._metadata))
+
+    async def propose_fix(
+        self, request: judging.JudgeServiceProposeFixRequest, timeout: float
+    ) -> judging.JudgeServiceProposeFixResponse:
+        """Proposes a repair, within `timeout` seconds."""
+        return await _judge(self._judge.ProposeFix(request, timeout=timeout, metadata=self._metadata))
+
+    async def stop(self) -> None:
+        """Closes the channels."""
+        for channel in self._channels:
+            await channel.close()
+
+
+async def _executor(call: Awaitable[T]) -> T:
+    return await _translated(call, reasons.ERROR_REASON_EXECUTOR_UNAVAILABLE, "executor")
+
+
+async def _judge(call: Awaitable[T]) -> T:
+    return await _translated(call, reasons.ERROR_REASON_JUDGE_UNAVAILABLE, "judge")
+
+
+async def _translated(call: Awaitable[T], fallback: Reason, peer: str) -> T:
+    try:
+        return await call
+    except grpc.aio.AioRpcError as error:
+        raise from_rpc_error(error, fallback, peer) from error

@@ -1,0 +1,99 @@
+"""Puts the env service together."""
+
+from __future__ import annotations
+
+import grpc
+import structlog
+from google.protobuf.descriptor import ServiceDescriptor
+from prometheus_client import CollectorRegistry
+
+from codearena.v1 import env_service_pb2, env_service_pb2_grpc
+from services.common.errors import StartError
+from services.common.settings import PeerSettings
+from services.env.analyst import Analyst
+from services.env.baselines import Baselines
+from services.env.catalogue import load_catalogue
+from services.env.episodes import Episodes
+from services.env.grading import Grading
+from services.env.groups import Groups
+from services.env.metrics import EnvMetrics
+from services.env.peers import Peers
+from services.env.rewards import PROFILES
+from services.env.servicer import EnvServicer
+from services.env.settings import EnvSettings
+from services.env.store import StoreDown
+from services.env.store_sql import SqlStore
+from services.env.task_files import CatalogueError
+
+
+class EnvService:
+    """The env service as a server serves it; see `services.common.server.Service`.
+
+    Ready when its store answers. A peer that is down is told to clients by each RPC that needs it, so that the
+    others go on working.
+    """
+
+    name = "env"
+    descriptor: ServiceDescriptor = env_service_pb2.DESCRIPTOR.services_by_name["EnvService"]
+
+    def __init__(self, settings: EnvSettings, registry: CollectorRegistry) -> None:
+        self._settings = settings
+        self._log = structlog.get_logger("env")
+        try:
+            self._catalogue = load_catalogue(settings.tasks)
+        except CatalogueError as error:
+            raise StartError(str(error)) from error
+        self._metrics = EnvMetrics(registry, (task.category for task in self._catalogue))
+        self._store = SqlStore(settings.store_url())
+        self._analyst = Analyst(settings.analysis_workers)
+        self._peers: Peers | None = None
+        self._servicer: EnvServicer | None = None
+
+    async def start(self) -> None:
+        """Opens the store and starts the workers.
+
+        Raises:
+            StartError: The store cannot be opened.
+        """
+        settings = self._settings
+        try:
+            await self._store.start()
+        except StoreDown as error:
+            raise StartError(f"{error}; check CODEARENA_DATA_DIR and CODEARENA_DATABASE_URL") from error
+        await self._analyst.start()
+        self._peers = Peers(settings.executor_address, settings.judge_address, PeerSettings())
+        grading = Grading(self._peers, self._analyst, PROFILES[settings.reward_profile], self._metrics)
+        episodes = Episodes(
+            self._catalogue, self._store, grading, Baselines(grading), self._metrics, settings.max_steps
+        )
+        self._servicer = EnvServicer(
+            self._catalogue,
+            episodes,
+            grading,
+            Groups(grading, settings.group_concurrency),
+            self._peers,
+            self._analyst,
+            settings.grading_timeout_seconds,
+        )
+        self._log.info("catalogue", tasks=len(self._catalogue), digest=self._catalogue.digest[:12])
+
+    def register(self, server: grpc.aio.Server) -> None:
+        """Adds the handlers."""
+        assert self._servicer is not None, "start() comes first"
+        env_service_pb2_grpc.add_EnvServiceServicer_to_server(self._servicer, server)
+
+    async def check(self) -> bool:
+        """Returns whether the store answers."""
+        try:
+            self._metrics.open_episodes(await self._store.count_open())
+        except StoreDown as error:
+            self._log.warning("not ready", why=str(error))
+            return False
+        return True
+
+    async def stop(self) -> None:
+        """Closes channels, workers and store."""
+        if self._peers is not None:
+            await self._peers.stop()
+        await self._analyst.stop()
+        await self._store.stop()

@@ -1,0 +1,174 @@
+"""The env service's RPC handlers: check, call one function, convert."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+
+from codearena.v1 import env_service_pb2 as wire
+from codearena.v1 import env_service_pb2_grpc, judge_service_pb2
+from codearena.v1 import error_reason_pb2 as reasons
+from codearena.v1 import executor_service_pb2 as executor
+from services.common.errors import invalid
+from services.common.validation import MAX_STDIN_BYTES, check_id, check_source, check_text
+from services.env.catalogue import Catalogue, InvalidPageTokenError
+from services.env.episodes import Episodes, select
+from services.env.grading import Grading, SourceReader, to_grade
+from services.env.groups import Groups
+from services.env.peers import Peers
+from services.env.task_schema import Difficulty
+
+Context = grpc.aio.ServicerContext[Any, Any]
+_MAX_SEED = 2**63 - 1
+_MAX_GROUP = 256
+_MAX_LOG_BYTES = 64 * 1024
+
+
+class EnvServicer(env_service_pb2_grpc.EnvServiceServicer):
+    """Answers `codearena.v1.EnvService`."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        episodes: Episodes,
+        grading: Grading,
+        groups: Groups,
+        peers: Peers,
+        reader: SourceReader,
+        default_timeout: float,
+    ) -> None:
+        self._catalogue = catalogue
+        self._episodes = episodes
+        self._grading = grading
+        self._groups = groups
+        self._peers = peers
+        self._reader = reader
+        self._default_timeout = default_timeout
+
+    async def Reset(self, request: wire.ResetRequest, context: Context) -> wire.ResetResponse:
+        """Opens an episode."""
+        check_id(request.task_id, "task_id")
+        check_id(request.run_id, "run_id", required=False)
+        seed = request.seed if request.HasField("seed") else None
+        if seed is not None and not 0 <= seed <= _MAX_SEED:
+            raise invalid(reasons.ERROR_REASON_INVALID_FIELD, "seed", "must not be negative")
+        opened = await self._episodes.reset(request.task_id, seed, request.run_id, self._timeout(context))
+        episode, task, error_log = opened
+        observation = self._episodes.observation(episode, task, error_log)
+        return wire.ResetResponse(episode_id=episode.episode_id, task=task.to_public(), observation=observation)
+
+    async def Step(self, request: wire.StepRequest, context: Context) -> wire.StepResponse:
+        """Grades a fix in an episode, once for each request_id."""
+        check_id(request.episode_id, "episode_id")
+        check_id(request.request_id, "request_id")
+        check_source(request.proposed_fix, "proposed_fix")
+        return await self._episodes.step(
+            request.episode_id, request.request_id, request.proposed_fix, self._timeout(context)
+        )
+
+    async def GetState(self, request: wire.GetStateRequest, context: Context) -> wire.GetStateResponse:
+        """Returns an episode as it stands."""
+        check_id(request.episode_id, "episode_id")
+        episode, task, observation = await self._episodes.state(request.episode_id, self._timeout(context))
+        response = wire.GetStateResponse(
+            episode_id=episode.episode_id,
+            task_id=task.id,
+            difficulty=task.difficulty.to_proto(),
+            run_id=episode.run_id,
+            done=episode.done,
+            best_reward=episode.best_reward,
+            observation=observation,
+        )
+        response.create_time.FromDatetime(episode.created)
+        return response
+
+    async def CloseEpisode(self, request: wire.CloseEpisodeRequest, context: Context) -> wire.CloseEpisodeResponse:
+        """Ends an episode."""
+        check_id(request.episode_id, "episode_id")
+        await self._episodes.close(request.episode_id)
+        return wire.CloseEpisodeResponse()
+
+    async def Grade(self, request: wire.GradeRequest, context: Context) -> wire.GradeResponse:
+        """Grades one fix without an episode."""
+        check_id(request.task_id, "task_id")
+        check_id(request.run_id, "run_id", required=False)
+        check_source(request.code, "code")
+        task = self._task(request.task_id)
+        graded = await self._grading.grade(task, request.code, self._timeout(context))
+        return wire.GradeResponse(grade=to_grade(graded, self._grading.reward(graded, step=1, repeated=False)))
+
+    async def GradeGroup(
+        self, request: wire.GradeGroupRequest, context: Context
+    ) -> AsyncIterator[wire.GradeGroupResponse]:
+        """Grades several fixes of one task; each answer is sent as it is ready."""
+        check_id(request.task_id, "task_id")
+        check_id(request.run_id, "run_id", required=False)
+        if not 1 <= len(request.codes) <= _MAX_GROUP:
+            raise invalid(reasons.ERROR_REASON_INVALID_FIELD, "codes", f"must be 1 to {_MAX_GROUP} sources")
+        task = self._task(request.task_id)
+        async for response in self._groups.grade(task, list(request.codes), self._timeout(context)):
+            yield response
+
+    async def ProposeFix(self, request: wire.ProposeFixRequest, context: Context) -> wire.ProposeFixResponse:
+        """Proposes a repair for an episode or a piece of code."""
+        timeout = self._timeout(context)
+        if request.WhichOneof("subject") == "episode_id":
+            check_id(request.episode_id, "episode_id")
+            subject = await self._episodes.subject(request.episode_id, timeout)
+        else:
+            check_source(request.code, "code")
+            check_text(request.error_log, "error_log", _MAX_LOG_BYTES)
+            subject = judge_service_pb2.JudgeServiceProposeFixRequest(code=request.code, error_log=request.error_log)
+        proposal = await self._peers.propose_fix(subject, timeout)
+        return wire.ProposeFixResponse(code=proposal.code, method=proposal.method, explanations=proposal.explanations)
+
+    async def RunCode(self, request: wire.RunCodeRequest, context: Context) -> wire.RunCodeResponse:
+        """Runs any code in a sandbox and reads its complexity."""
+        check_source(request.code, "code")
+        check_text(request.stdin, "stdin", MAX_STDIN_BYTES)
+        job = executor.ExecutorServiceRunCodeRequest(code=request.code, stdin=request.stdin)
+        reading = asyncio.create_task(self._reader.analyse(request.code))
+        try:
+            result = await self._peers.run_code(job, self._timeout(context))
+            analysis = await reading
+        finally:
+            reading.cancel()
+        return wire.RunCodeResponse(
+            outcome=result.outcome,
+            stdout=result.stdout,
+            stderr=result.stderr,
+            exit_code=result.exit_code if result.HasField("exit_code") else None,
+            usage=result.usage,
+            violations=result.violations,
+            complexity=analysis.to_proto(),
+        )
+
+    async def ListTasks(self, request: wire.ListTasksRequest, context: Context) -> wire.ListTasksResponse:
+        """Lists the catalogue."""
+        check_text(request.category, "category", 200)
+        try:
+            difficulty = Difficulty.from_proto(request.difficulty)
+            page = self._catalogue.page(request.category, difficulty, request.page_size, request.page_token)
+        except InvalidPageTokenError as error:
+            raise invalid(reasons.ERROR_REASON_INVALID_PAGE_TOKEN, "page_token", str(error)) from error
+        except ValueError as error:
+            raise invalid(reasons.ERROR_REASON_INVALID_FIELD, "page_size or difficulty", str(error)) from error
+        return wire.ListTasksResponse(
+            tasks=[task.to_public() for task in page.tasks], next_page_token=page.next_token, total_count=page.total
+        )
+
+    async def GetTask(self, request: wire.GetTaskRequest, context: Context) -> wire.GetTaskResponse:
+        """Returns one task."""
+        check_id(request.task_id, "task_id")
+        return wire.GetTaskResponse(task=self._task(request.task_id).to_public())
+
+    def _task(self, task_id: str) -> Any:  # noqa: ANN401
+        return select(self._catalogue, task_id, None)
+
+    def _timeout(self, context: Context) -> float:
+        """Returns the seconds until the caller's deadline, or until ours if it set none."""
+        remaining = context.time_remaining()
+        return self._default_timeout if remaining is None else min(remaining, self._default_timeout)

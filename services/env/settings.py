@@ -1,0 +1,39 @@
+"""Settings of the env service, from environment variables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, field_validator
+
+from services.common.settings import ServiceSettings
+from services.env.rewards import PROFILES
+
+DEFAULT_TASKS = Path(__file__).resolve().parents[2] / "tasks"
+
+
+class EnvSettings(ServiceSettings):
+    """See each field; the variable is CODEARENA_ and its name in capitals unless an alias is given."""
+
+    port: int = Field(default=50051, ge=0, le=65535, validation_alias="CODEARENA_ENV_PORT")
+    metrics_port: int | None = Field(default=9101, ge=0, le=65535, validation_alias="CODEARENA_ENV_METRICS_PORT")
+    executor_address: str = Field(default="127.0.0.1:50052", min_length=1, description="gRPC target of the executor.")
+    judge_address: str = Field(default="127.0.0.1:50053", min_length=1, description="gRPC target of the judge.")
+    database_url: str = Field(default="", description="SQLAlchemy URL; empty keeps SQLite in the data directory.")
+    tasks: tuple[Path, ...] = Field(default=(DEFAULT_TASKS,), description="JSON list of folders with task files.")
+    reward_profile: str = Field(default="default", description="Name of the weight profile.")
+    max_steps: int = Field(default=5, ge=1, le=100, description="Steps an episode may take.")
+    grading_timeout_seconds: float = Field(default=120.0, gt=0, description="For a step whose caller sets no deadline.")
+    group_concurrency: int = Field(default=8, ge=1, le=256, description="Fixes of one group that are graded at once.")
+    analysis_workers: int = Field(default=1, ge=1, le=16, description="Processes that read submissions' syntax.")
+
+    @field_validator("reward_profile")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        if name not in PROFILES:
+            raise ValueError(f"no reward profile {name!r}; there are {', '.join(PROFILES)}")
+        return name
+
+    def store_url(self) -> str:
+        """Returns the SQLAlchemy URL of the store."""
+        return self.database_url or f"sqlite+aiosqlite:///{self.data_dir.resolve() / 'codearena.sqlite3'}"

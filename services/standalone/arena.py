@@ -1,0 +1,86 @@
+"""A whole arena in one process: executor, judge and env, over real gRPC on loopback."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from prometheus_client import CollectorRegistry
+
+from services.common.server import RunningServer, serving
+from services.common.settings import ServiceSettings
+from services.env.service import EnvService
+from services.env.settings import EnvSettings
+from services.executor.backends import Chosen
+from services.executor.service import ExecutorService
+from services.executor.settings import ExecutorSettings
+from services.judge.service import JudgeService
+from services.judge.settings import JudgeSettings
+
+Settings = TypeVar("Settings", bound=ServiceSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class Arena:
+    """An arena that is up.
+
+    Attributes:
+        address: gRPC target of the env service.
+        executor_address: gRPC target of the executor.
+        judge_address: gRPC target of the judge.
+        sandbox: The sandbox backend and why it was chosen.
+    """
+
+    address: str
+    executor_address: str
+    judge_address: str
+    sandbox: Chosen
+
+
+@contextlib.asynccontextmanager
+async def arena(
+    *, port: int | None = None, data_dir: Path | None = None, private: bool = False, **overrides: object
+) -> AsyncIterator[Arena]:
+    """Runs an arena while the block runs, configured by the same variables as the separate services.
+
+    Args:
+        port: Of the env service; 0 takes a free one, None the configured one.
+        data_dir: Where state is kept; None: as configured.
+        private: Take free ports for the inner services and serve no metrics, so that several can run side by side.
+        overrides: Settings of any of the three services, by name.
+
+    Raises:
+        StartError: A service cannot start; the message says what to do.
+        OSError: A port is taken.
+    """
+    common = dict(overrides) | ({} if data_dir is None else {"data_dir": data_dir})
+    inner = common | ({"port": 0, "metrics_port": None} if private else {})
+    outer = common | ({} if port is None else {"port": port}) | ({"metrics_port": None} if private else {})
+    async with contextlib.AsyncExitStack() as stack:
+        executor_settings = _make(ExecutorSettings, inner)
+        registry = CollectorRegistry()
+        executor = ExecutorService(executor_settings, registry)
+        executor_server = await stack.enter_async_context(serving(executor, executor_settings, registry))
+        judge_settings = _make(JudgeSettings, inner)
+        registry = CollectorRegistry()
+        judge_server = await stack.enter_async_context(
+            serving(JudgeService(judge_settings, registry), judge_settings, registry)
+        )
+        peers = {"executor_address": _address(executor_server), "judge_address": _address(judge_server)}
+        env_settings = _make(EnvSettings, outer | peers)
+        registry = CollectorRegistry()
+        env_server = await stack.enter_async_context(
+            serving(EnvService(env_settings, registry), env_settings, registry)
+        )
+        yield Arena(_address(env_server), peers["executor_address"], peers["judge_address"], executor.chosen)
+
+
+def _make(kind: type[Settings], values: dict[str, object]) -> Settings:
+    return kind(**{name: value for name, value in values.items() if name in kind.model_fields})  # type: ignore[arg-type]
+
+
+def _address(server: RunningServer) -> str:
+    return f"127.0.0.1:{server.port}"
