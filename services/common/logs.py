@@ -18,7 +18,11 @@ def configure(level: str, output_format: str) -> None:
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if output_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            # never rich's, which prints local variables, submissions among them
+            exception_formatter=structlog.dev.plain_traceback,
+        )
     )
     processors: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -26,7 +30,7 @@ def configure(level: str, output_format: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if output_format == "json":
-        processors.append(structlog.processors.dict_tracebacks)
+        processors.append(structlog.processors.format_exc_info)
     structlog.configure(
         processors=[*processors, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),

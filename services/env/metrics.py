@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from codearena.v1 import core_pb2 as core
 from services.env.rewards import COMPONENTS, Reward
@@ -45,16 +47,15 @@ class EnvMetrics:
             buckets=_SHARES,
             registry=registry,
         )
-        self._reward_sum = Counter("codearena_reward_sum", "Sum of rewards.", ("task_category",), registry=registry)
-        self._rewards = Counter("codearena_rewards", "Number of rewards.", ("task_category",), registry=registry)
+        self._totals = _RewardTotals()
+        registry.register(self._totals)
         self._declare()
 
     def _declare(self) -> None:
         for stage in _STAGES:
             self._seconds.labels(stage)
         for category in self._categories:
-            self._reward_sum.labels(category)
-            self._rewards.labels(category)
+            self._totals.add(category, 0.0, 0)
             for outcome in ("solved", "exhausted", "closed"):
                 self._episodes.labels(category, outcome)
             for value in core.Outcome.values()[1:]:
@@ -77,8 +78,7 @@ class EnvMetrics:
         """Counts a graded step."""
         category = self._category(category)
         self._steps.labels(category, _outcome(outcome)).inc()
-        self._reward_sum.labels(category).inc(earned.value)
-        self._rewards.labels(category).inc()
+        self._totals.add(category, earned.value, 1)
         self._reward.labels(category, "reward").observe(earned.value)
         for name in COMPONENTS:
             self._reward.labels(category, name).observe(earned.scores[name])
@@ -89,6 +89,32 @@ class EnvMetrics:
 
     def _category(self, name: str) -> str:
         return name if name in self._categories else _OTHER
+
+
+class _RewardTotals(Collector):
+    """Sum and number of rewards by category, of which rate by rate is the mean reward.
+
+    A collector of its own, because a plain counter `codearena_reward_sum` is refused beside a histogram
+    `codearena_reward`, whose own sum has that name.
+    """
+
+    def __init__(self) -> None:
+        self._totals: dict[str, tuple[float, int]] = {}
+
+    def add(self, category: str, value: float, count: int) -> None:
+        """Adds rewards."""
+        total, number = self._totals.get(category, (0.0, 0))
+        self._totals[category] = (total + value, number + count)
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Yields the two counters."""
+        total = CounterMetricFamily("codearena_reward_sum", "Sum of rewards.", labels=("task_category",))
+        number = CounterMetricFamily("codearena_rewards", "Number of rewards.", labels=("task_category",))
+        for category, (value, count) in self._totals.items():
+            total.add_metric((category,), value)
+            number.add_metric((category,), count)
+        yield total
+        yield number
 
 
 def _outcome(value: core.Outcome.ValueType) -> str:

@@ -46,14 +46,15 @@ async def choose(settings: ExecutorSettings) -> Chosen:
     if settings.sandbox_backend == "docker":
         return await _start(_docker(settings), "CODEARENA_SANDBOX_BACKEND says so")
     try:
-        return await _start(_docker(settings), "a Docker engine answers")
+        return await _start(_docker(settings), "an engine answers")
     except SandboxLost as error:
         return await _start(_process(settings), f"no Docker engine can be used: {error}")
 
 
 async def _start(backend: SandboxBackend, reason: str) -> Chosen:
     try:
-        return Chosen(backend, await backend.start(), reason)
+        info = await backend.start()
+        return Chosen(backend, info, f"{reason}: {info.isolation.partition(';')[0]}")
     except BaseException:
         await asyncio.shield(backend.stop())
         raise

@@ -46,11 +46,11 @@ class Run:
         """
         job = self._first + jobs.batch(calls, self.limits, visible=visible, stop_seconds=stop_seconds)
         self._first = b""
-        return jobs.parse_reply(await self._exchange(job), len(calls))
+        return _confined(jobs.parse_reply(await self._exchange(job), len(calls)))
 
     async def script(self, job: bytes) -> Reply:
         """Runs a script; see `jobs.script`. Raises as `batch` does."""
-        return jobs.parse_reply(await self._exchange(job), 0)
+        return _confined(jobs.parse_reply(await self._exchange(job), 0))
 
     async def _exchange(self, job: bytes) -> bytes:
         try:
@@ -71,6 +71,14 @@ class Run:
             await self._backend.ping()
         except SandboxLost as error:
             raise unavailable(reasons.ERROR_REASON_SANDBOX_UNAVAILABLE, str(error)) from error
+
+
+def _confined(reply: Reply) -> Reply:
+    """Returns the reply of a harness that could filter its child's system calls, and no other's."""
+    if reply.filter == "none":
+        message = "this kernel or machine has no system call filter; submissions cannot be confined on it"
+        raise unavailable(reasons.ERROR_REASON_SANDBOX_UNAVAILABLE, message)
+    return reply
 
 
 class Runner:
