@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from codearena import Difficulty, ServingStatus
+from codearena._cli.embedded import run_service_module
 from codearena._cli.render import console, emit_json, print_task, task_table
 from codearena._cli.session import EXIT_UNREACHABLE, Session, connection_options, examples, json_option, pass_session
 
@@ -51,6 +52,21 @@ def list_tasks(session: Session, category: str, difficulty: str | None, as_json:
         console().print(task_table(found))
     else:
         click.echo("no task matches", err=True)
+
+
+@tasks.command("check", epilog=examples("codearena tasks check", "codearena tasks check my-tasks --repeat 20"))
+@click.argument("paths", nargs=-1, metavar="[DIR]...", type=click.Path(exists=True))
+@click.option("--repeat", default=2, show_default=True, type=click.IntRange(1, 1000), help="Runs of each reference.")
+@json_option
+@click.pass_context
+def check_tasks(ctx: click.Context, paths: tuple[str, ...], repeat: int, as_json: bool) -> None:
+    """Prove tasks in real sandboxes. Needs a checkout of CodeArena.
+
+    For each task: its bug fails, and its reference passes with full efficiency. Without DIR, the tasks of this
+    checkout. Exit status 1 if a task is not proven, 2 if a file is no task.
+    """
+    options = ["--repeat", str(repeat), *(["--json"] if as_json else [])]
+    ctx.exit(run_service_module("services.standalone.check_tasks", [*options, "--", *paths]))
 
 
 @tasks.command("show", epilog=examples("codearena tasks show hard-1 --json | jq -r .buggy_code > fix.py"))

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +74,21 @@ def embedded_arena(start_seconds: float = START_SECONDS) -> Iterator[EmbeddedAre
             _stop(process)
 
 
+def run_service_module(module: str, arguments: Sequence[str]) -> int:
+    """Runs a module of the services in a process of its own, with our streams; returns its exit status.
+
+    Raises:
+        ArenaProblem: There are no services here.
+    """
+    root = _find_services()
+    with _sigterm_exits():
+        return subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            env={**os.environ, "PYTHONPATH": _python_path(root)},
+            check=False,
+        ).returncode
+
+
 def _find_services() -> Path:
     """Returns the folder that holds the services: this folder's, or one that Python would import from."""
     spec = importlib.util.find_spec("services")
@@ -87,16 +102,19 @@ def _find_services() -> Path:
 
 
 def _spawn(root: Path, log: Path, ready: Path) -> subprocess.Popen[bytes]:
-    path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
     with log.open("wb") as output:
         return subprocess.Popen(
             [sys.executable, "-m", "services.standalone", "--port", "0", "--ready-file", str(ready)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env={**os.environ, "PYTHONPATH": path},
+            env={**os.environ, "PYTHONPATH": _python_path(root)},
             start_new_session=True,  # a Ctrl-C is ours to answer; the arena gets its SIGTERM from us
         )
+
+
+def _python_path(root: Path) -> str:
+    return os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
 
 
 def _wait_ready(process: subprocess.Popen[bytes], ready: Path, log: Path, deadline: float) -> EmbeddedArena:

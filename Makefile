@@ -1,0 +1,55 @@
+# What a newcomer needs: `make demo` and `make test`. Everything is installed into .venv on the first call.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+TAG ?= dev
+
+.PHONY: help setup demo serve test check format bench protos images clean
+
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+setup: $(STAMP) ## Make .venv with everything in it
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "CodeArena needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "setting up $(VENV) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev --editable .
+	@touch $@
+
+demo: setup ## Watch an agent repair nine programs
+	@$(BIN)/codearena demo
+
+serve: setup ## Run an arena on 127.0.0.1:50051 until Ctrl-C
+	@exec $(BIN)/python -m services.standalone
+
+test: setup ## Run the tests; what a machine lacks is skipped and named
+	$(BIN)/python -m pytest
+
+check: setup ## Lint, types, architecture, contract, tasks
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	tools/check_protos.sh
+	$(BIN)/codearena tasks check
+
+format: setup ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup ## Measure, as ratios against a baseline in the same run
+	$(BIN)/python -m benchmarks.step_latency
+
+protos: ## Regenerate the stubs in codearena/v1
+	PYTHON=$(PYTHON) tools/protos.sh
+
+images: setup ## Build every container image
+	tools/images.sh $(TAG)
+
+clean: ## Remove what the targets made, but not data/ and results/
+	rm -rf $(VENV) .venv-protos .venv-matrix .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
