@@ -35,6 +35,7 @@ check: setup ## Lint, types, architecture, contract, tasks
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	git ls-files -z -- ":!codearena/v1" | xargs -0 $(BIN)/detect-secrets-hook
 	tools/check_protos.sh
 	$(BIN)/codearena tasks check
 

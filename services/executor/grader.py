@@ -143,7 +143,7 @@ class Grader:
 
 def _script_result(reply: Reply) -> ScriptResult:
     ended = reply.load.state == "ended"
-    status = reply.load.number if ended else None
+    status = reply.load.number & 0xFF if ended else None
     if ended:
         outcome: Outcome = core.OUTCOME_PASSED if status == 0 else core.OUTCOME_CRASHED
     else:

@@ -34,7 +34,7 @@ COMMAND = (PYTHON, *PYTHON_FLAGS, HARNESS_PATH)
 
 _LIBRARIES = Path("usr/lib")
 _MOUNT_POINTS = ("tmp", "proc", "dev", "sys")
-_PASSWD = "root:x:0:0:root:/:/nonexistent\nnobody:x:65534:65534:nobody:/:/nonexistent\n"  # noqa: S105
+_PASSWD = "root:x:0:0:root:/:/nonexistent\nnobody:x:65534:65534:nobody:/:/nonexistent\n"  # noqa: S105  # pragma: allowlist secret
 _GROUP = "root:x:0:\nnogroup:x:65534:\n"
 
 

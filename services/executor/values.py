@@ -9,6 +9,7 @@ from typing import Any
 
 MAX_DEPTH = 110
 _SHOWN_CHARACTERS = 500
+_MAX_COLLISIONS = 1000
 _RELATIVE, _ABSOLUTE = 1e-6, 1e-9
 
 
@@ -24,7 +25,7 @@ def decode(text: str) -> object:
     """
     try:
         return _decode(json.loads(text), MAX_DEPTH)
-    except (ValueError, TypeError, KeyError, RecursionError, OverflowError, MemoryError) as error:
+    except (ValueError, TypeError, LookupError, RecursionError, OverflowError, MemoryError) as error:
         raise BadValue(f"not a value: {error}") from error
 
 
@@ -48,7 +49,21 @@ def _items(content: Any, depth: int) -> list[object]:  # noqa: ANN401
 
 
 def _dict(content: Any, depth: int) -> object:  # noqa: ANN401
-    return {_decode(key, depth): _decode(value, depth) for key, value in content}
+    pairs = [(_decode(key, depth), _decode(value, depth)) for key, value in content]
+    _check_hashes([key for key, _ in pairs])
+    return dict(pairs)
+
+
+def _hashable(content: Any, depth: int) -> list[object]:  # noqa: ANN401
+    items = _items(content, depth)
+    _check_hashes(items)
+    return items
+
+
+def _check_hashes(items: list[object]) -> None:
+    """Refuses elements that were chosen to share a hash: a table of them takes quadratic time to build."""
+    if len(items) - len({hash(item) for item in items}) > _MAX_COLLISIONS:
+        raise BadValue("elements with the same hash")
 
 
 _TAGS: dict[str, Callable[[Any, int], object]] = {
@@ -59,8 +74,8 @@ _TAGS: dict[str, Callable[[Any, int], object]] = {
     "complex": lambda content, _: complex(float.fromhex(content[0]), float.fromhex(content[1])),
     "range": lambda content, depth: range(*(_integer(item) for item in _items(content, depth))),
     "tuple": lambda content, depth: tuple(_items(content, depth)),
-    "set": lambda content, depth: set(_items(content, depth)),
-    "frozenset": lambda content, depth: frozenset(_items(content, depth)),
+    "set": lambda content, depth: set(_hashable(content, depth)),
+    "frozenset": lambda content, depth: frozenset(_hashable(content, depth)),
     "dict": _dict,
 }
 

@@ -17,6 +17,7 @@ Outcome: TypeAlias = "core.Outcome.ValueType"
 
 _STATES: dict[str, Outcome] = {
     "timeout": core.OUTCOME_TIMED_OUT,
+    "skipped": core.OUTCOME_TIMED_OUT,
     "memory": core.OUTCOME_OUT_OF_MEMORY,
     "output": core.OUTCOME_OUTPUT_LIMIT_EXCEEDED,
     "crash": core.OUTCOME_CRASHED,
@@ -116,7 +117,7 @@ def load_outcome(load: Answer) -> Outcome:
     if load.state == "load_failed":
         out_of_memory = load.payload.rstrip().endswith("MemoryError")
         return core.OUTCOME_OUT_OF_MEMORY if out_of_memory else core.OUTCOME_COMPILE_ERROR
-    return _STATES[load.state]
+    return _STATES.get(load.state, core.OUTCOME_CRASHED)  # an answer before there was a question is forged
 
 
 def load_error(load: Answer) -> str:

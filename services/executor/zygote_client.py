@@ -53,8 +53,12 @@ class Zygote:
         spawned: asyncio.Future[None] = loop.create_future()
         self._spawning[identity], self._ending[identity] = spawned, loop.create_future()
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [stream.fileno()]))]
-        self._send({"spawn": identity}, rights)
-        await asyncio.shield(spawned)
+        try:
+            self._send({"spawn": identity}, rights)
+            await asyncio.shield(spawned)
+        except BaseException:
+            self._ending.pop(identity, None)  # nobody will ask for its end
+            raise
         return identity
 
     async def kill(self, identity: int) -> None:
@@ -68,7 +72,10 @@ class Zygote:
 
     async def status(self, identity: int) -> int:
         """Waits for a sandbox to end and returns its wait status. Raises SandboxLost."""
-        return await asyncio.shield(self._ending[identity])
+        ending = self._ending.get(identity)
+        if ending is None:
+            raise SandboxLost("the sandbox was destroyed")
+        return await asyncio.shield(ending)
 
     async def close(self) -> None:
         """Ends the zygote, and the kernel every sandbox with it."""

@@ -536,12 +536,12 @@ SECURITY = (
     ),
     Buggy(
         "secret in a module",
-        "SECRET_KEY = 'abcd-1234'\n\ndef f():\n    return SECRET_KEY\n",
+        "SECRET_KEY = 'abcd-1234'\n\ndef f():\n    return SECRET_KEY\n",  # pragma: allowlist secret
         {"__import__('os').environ.update(SECRET_KEY='x') or f()": "x"},
     ),
     Buggy(
         "secret in a function",
-        "def f():\n    password = 'hunter2'\n    return password\n",
+        "def f():\n    password = 'hunter2'\n    return password\n",  # pragma: allowlist secret
         {"f()": "raises KeyError", "__import__('os').environ.update(DB_PASS='x') or f()": "x"},
         "",
         "The password is in the environment variable DB_PASS.",

@@ -54,10 +54,10 @@ WEAK = {
     "shell": "import subprocess\ndef f(host):\n    return subprocess.run(f'ping {host}', shell=True)\n",
     "os.system": "import os\ndef f(host):\n    os.system('ping ' + host)\n",
     "token": "def f():\n    api_token = 'example-token-4f1d'\n    return api_token\n",
-    "password": "PASSWORD = 'hunter2'\n",
-    "default": "def f(password='hunter2'):\n    return password\n",
+    "password": "PASSWORD = 'hunter2'\n",  # pragma: allowlist secret
+    "default": "def f(password='hunter2'):\n    return password\n",  # pragma: allowlist secret
     "keyword": "connect(password='hunter2')\n",
-    "dictionary": "settings = {'api_key': 'abcd1234'}\n",
+    "dictionary": "settings = {'api_key': 'abcd1234'}\n",  # pragma: allowlist secret
     "known kind": "x = f(1)\ny = 'sk-live-0123456789abcdef'\n",
     "pickle": "import pickle\ndef f(data):\n    return pickle.loads(data)\n",
     "sql": 'def f(c, n):\n    return c.execute("SELECT * FROM t WHERE n = \'" + n + "\'")\n',

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _sitebuiltins
 import builtins
+import contextlib
 import json
 import linecache
 import os
@@ -58,8 +59,10 @@ def _load(channel: int, code: str) -> dict[str, Any]:
     try:
         exec(_compiled(code), namespace)  # noqa: S102
     except BaseException as error:  # noqa: BLE001  the boundary between a submission and its report
+        _flush()
         _send(channel, LOAD_FAILED, 0, describe(error).encode(errors="backslashreplace"))
         os._exit(0)
+    _flush()
     _send(channel, LOADED, 0)
     return namespace
 
@@ -85,7 +88,15 @@ def _answer(channel: int, namespace: dict[str, Any], case: dict[str, Any], *, ma
         kind, payload = UNFIT, str(error).encode(errors="backslashreplace")
     except BaseException as error:  # noqa: BLE001  the boundary between a submission and its report
         kind, payload = RAISED, _raised(error)
+    _flush()
     _send(channel, kind, number, payload)
+
+
+def _flush() -> None:
+    """Passes on what was printed so far, so that it counts for this case and not for a later one."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # the submission may have closed or replaced it
+            stream.flush()
 
 
 def _raised(error: BaseException) -> bytes:
@@ -117,8 +128,7 @@ def _run_script(channel: int, code: str) -> NoReturn:
     except BaseException as error:  # noqa: BLE001  the boundary between a submission and its report
         status = 1
         sys.stderr.write(describe(error) + "\n")
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+    _flush()
     _send(channel, ENDED, status & 0xFF)
     os._exit(0)
 
