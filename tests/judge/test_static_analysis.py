@@ -56,7 +56,7 @@ WEAK = {
     "token": "def f():\n    api_token = 'example-token-4f1d'\n    return api_token\n",
     "password": "PASSWORD = 'hunter2'\n",  # pragma: allowlist secret
     "default": "def f(password='hunter2'):\n    return password\n",  # pragma: allowlist secret
-    "keyword": "connect(password='hunter2')\n",
+    "keyword": "connect(password='hunter2')\n",  # pragma: allowlist secret
     "dictionary": "settings = {'api_key': 'abcd1234'}\n",  # pragma: allowlist secret
     "known kind": "x = f(1)\ny = 'sk-live-0123456789abcdef'\n",
     "pickle": "import pickle\ndef f(data):\n    return pickle.loads(data)\n",
