@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import docker
 import pytest
 import requests
+
+from services.standalone.arena import Arena
+from services.standalone.arena import arena as running_arena
+
+# What a developer's own environment must not change in tests: a static judge, SQLite, no token.
+PLAIN_SETTINGS = {
+    "host": "127.0.0.1",
+    "drain_seconds": 0,
+    "token": None,
+    "database_url": None,
+    "judge_base_url": "",
+    "judge_api_key": None,
+    "reward_profile": "default",
+    "max_steps": 5,
+}
 
 
 def require(part: str, available: bool, reason: str) -> None:
@@ -30,3 +46,18 @@ def docker_engine() -> Iterator[docker.APIClient]:
         raise AssertionError("unreachable") from error
     yield client
     client.close()
+
+
+@pytest.fixture(scope="session")
+def arena_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory that all arenas may share, so that the sandboxes' root is built once."""
+    return tmp_path_factory.mktemp("arena")
+
+
+@pytest.fixture(scope="session")
+async def arena(arena_data: Path) -> AsyncIterator[Arena]:
+    """A whole arena in this process, with the `process` sandbox and the static judge."""
+    async with running_arena(
+        port=0, private=True, data_dir=arena_data, sandbox_backend="process", slots=2, **PLAIN_SETTINGS
+    ) as running:
+        yield running

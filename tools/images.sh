@@ -17,7 +17,6 @@ environment variables:
   PIP_INDEX_URL   package index to install from (default: pip's own); stays out of the images
   SANDBOX_SOURCE  registry builds the sandbox image upon PYTHON_IMAGE, host packs this machine's interpreter, auto
                   (default) takes the first that it can
-  PYTHON          interpreter with the project's packages, for the sandbox image (default .venv/bin/python)
   DOCKER_HOST     the engine, as for docker itself
 
 examples:
@@ -37,7 +36,7 @@ check_tools() {
   command -v docker >/dev/null || fail "there is no docker command: install Docker's CLI"
   docker version --format '{{.Server.Version}}' >/dev/null 2>&1 ||
     fail "no Docker engine answers: start one, or name it in DOCKER_HOST"
-  [ -x "$python" ] || fail "$python is missing: run \`make setup\`, or name an interpreter in PYTHON"
+  [ -x "$python" ] || fail "$python is missing, and makes the sandbox image: run \`make setup\`"
 }
 
 need_base() {
@@ -84,7 +83,7 @@ fi
 tag=${1:-dev}
 base=${PYTHON_IMAGE:-python:3.11-slim-bookworm}
 source=${SANDBOX_SOURCE:-auto}
-python=${PYTHON:-$root/.venv/bin/python}
+python=$root/.venv/bin/python
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
@@ -96,3 +95,4 @@ for image in "${services[@]/#/codearena-}"; do
   docker image inspect --format "$image:$tag {{.Size}}" "$image:$tag"
 done | awk '{printf "%-32s %7.1f MB\n", $1, $2 / 1e6}'
 docker image inspect --format "$sandbox {{.Size}}" "$sandbox" | awk '{printf "%-32s %7.1f MB\n", $1, $2 / 1e6}'
+printf 'images: to start them: DOCKER_GID=$(stat -c %%g /var/run/docker.sock) docker compose up --wait\n' >&2

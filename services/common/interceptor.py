@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError
 
 from codearena.v1 import error_reason_pb2 as reasons
 from services.common.errors import StatusError
+from services.common.logs import trace_of
 from services.common.metrics import RpcMetrics
 
 _OURS = "/codearena."
@@ -75,7 +76,7 @@ class _Call:
             try:
                 return await handler.unary_unary(self._decode(handler, raw), context)
             except BaseException as error:
-                code, failure = self._classify(error)
+                code, failure = self._classify(error, context)
                 if failure is None:
                     raise
                 return await context.abort(failure.code, failure.message, failure.trailers())
@@ -92,7 +93,7 @@ class _Call:
                 async for response in handler.unary_stream(self._decode(handler, raw), context):
                     yield response
             except BaseException as error:
-                code, failure = self._classify(error)
+                code, failure = self._classify(error, context)
                 if failure is None:
                     raise
                 await context.abort(failure.code, failure.message, failure.trailers())
@@ -117,16 +118,19 @@ class _Call:
                 f"the request does not parse; text must be valid UTF-8 ({error})",
             ) from error
 
-    def _classify(self, error: BaseException) -> tuple[grpc.StatusCode, StatusError | None]:
+    def _classify(
+        self, error: BaseException, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> tuple[grpc.StatusCode, StatusError | None]:
         """Returns the status of an exception, and what to send unless it passes through as it is."""
         if isinstance(error, StatusError):
             return error.code, error
         if isinstance(error, (asyncio.CancelledError, GeneratorExit)):
-            return grpc.StatusCode.CANCELLED, None
+            passed = context.time_remaining() == 0
+            return grpc.StatusCode.DEADLINE_EXCEEDED if passed else grpc.StatusCode.CANCELLED, None
         if not isinstance(error, Exception):
             return grpc.StatusCode.INTERNAL, None
         error_id = uuid.uuid4().hex[:12]
-        self._log.error("rpc failed", method=self._method, error_id=error_id, exc_info=error)
+        self._log.error("rpc failed", method=self._method, error_id=error_id, trace=trace_of(error))
         return grpc.StatusCode.INTERNAL, StatusError(
             grpc.StatusCode.INTERNAL,
             reasons.ERROR_REASON_BUG,

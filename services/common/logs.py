@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
 
 import structlog
 
@@ -37,3 +38,22 @@ def configure(level: str, output_format: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+
+
+def trace_of(error: BaseException) -> str:
+    """Returns the frames of an exception and of those that led to it, types only.
+
+    Their messages are left out: they may quote a submission.
+    """
+    return "\n".join(_trace(error, set()))
+
+
+def _trace(error: BaseException, seen: set[int]) -> list[str]:
+    seen.add(id(error))
+    earlier = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    lines = _trace(earlier, seen) if earlier is not None and id(earlier) not in seen else []
+    lines += [line.rstrip() for line in traceback.format_tb(error.__traceback__)]
+    lines.append(type(error).__name__)
+    for part in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
+        lines += [f"  | {line}" for line in _trace(part, seen)]
+    return lines

@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry
 
 from services.common.channel import MAX_MESSAGE_BYTES
 from services.common.interceptor import BoundaryInterceptor
+from services.common.logs import trace_of
 from services.common.metrics import MetricsEndpoint, RpcMetrics, build_info
 from services.common.settings import ServiceSettings
 
@@ -94,11 +95,12 @@ class RunningServer:
             )
             reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), self._server)
         await self._health.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
-        await self._publish(await self._service.check())
+        await self._publish(await self._ready())
         self.port = _bind(self._server, self._settings)
         await self._server.start()
         if self._settings.metrics_port is not None:
-            self._endpoint = MetricsEndpoint(self._registry, self._settings.host, self._settings.metrics_port)
+            host = self._settings.metrics_host or self._settings.host
+            self._endpoint = MetricsEndpoint(self._registry, host, self._settings.metrics_port)
             self.metrics_port = self._endpoint.port
         self._checker = asyncio.create_task(self._watch())
         self._log.info("serving", host=self._settings.host, port=self.port, metrics_port=self.metrics_port)
@@ -119,7 +121,14 @@ class RunningServer:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(_CHECK_SECONDS)
-            await self._publish(await self._service.check())
+            await self._publish(await self._ready())
+
+    async def _ready(self) -> bool:
+        try:
+            return await self._service.check()
+        except Exception as error:  # noqa: BLE001  a check that breaks is no reason to go on as if it had passed
+            self._log.error("the check failed", trace=trace_of(error))
+            return False
 
     async def _publish(self, ready: bool) -> None:
         status = health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING

@@ -32,6 +32,7 @@ class ServiceSettings(BaseSettings):
     metrics_port: int | None = Field(
         default=None, ge=0, le=65535, description="Port of /metrics; 0 takes a free one, unset serves none."
     )
+    metrics_host: str | None = Field(default=None, description="Address of /metrics; that of gRPC if unset.")
     data_dir: Path = Field(default_factory=default_data_dir, description="Where state is kept.")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "text"
@@ -65,7 +66,9 @@ class ServiceSettings(BaseSettings):
 class PeerSettings(BaseSettings):
     """How a service reaches the others."""
 
-    model_config = SettingsConfigDict(env_prefix="CODEARENA_", frozen=True, extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="CODEARENA_", frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True
+    )
 
     peer_ca_file: Path | None = Field(default=None, description="Speak TLS to peers and trust this CA.")
     token: SecretStr | None = None

@@ -47,18 +47,16 @@ def check_text(text: str, field: str, limit_bytes: int | None = None) -> None:
 
 
 def check_id(value: str, field: str, *, required: bool = True) -> None:
-    """Checks an identifier: printable, no white space, at most `MAX_ID_CHARACTERS` characters.
+    """Checks an identifier: printable, not blank, at most `MAX_ID_CHARACTERS` characters.
 
     Raises:
         StatusError: INVALID_ARGUMENT with INVALID_FIELD.
     """
     if not value and not required:
         return
-    if not value:
+    if not value.strip():
         raise invalid(reasons.ERROR_REASON_INVALID_FIELD, field, "is missing")
-    if len(value) > MAX_ID_CHARACTERS or not value.isprintable() or any(map(str.isspace, value)):
+    if len(value) > MAX_ID_CHARACTERS or not value.isprintable():
         raise invalid(
-            reasons.ERROR_REASON_INVALID_FIELD,
-            field,
-            f"must be 1 to {MAX_ID_CHARACTERS} printable characters without white space",
+            reasons.ERROR_REASON_INVALID_FIELD, field, f"must be 1 to {MAX_ID_CHARACTERS} printable characters"
         )

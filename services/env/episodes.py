@@ -25,6 +25,8 @@ from services.env.metrics import EnvMetrics
 from services.env.store import Conflict, Episode, Step, Store, StoreDown, UnknownEpisode
 from services.env.task_schema import Task
 
+_ATTEMPTS_SHOWN = 20
+
 
 class Episodes:
     """The episodes of this arena.
@@ -64,7 +66,8 @@ class Episodes:
         Raises:
             StatusError: NOT_FOUND for an unknown task, UNAVAILABLE where the executor or the store is down.
         """
-        task = select(self._catalogue, selector, seed)
+        with unknown_tasks():
+            task = self._catalogue.select(selector, seed)
         error_log = await self._baselines.error_log(task, timeout)
         episode = Episode(f"ep_{uuid.uuid4().hex}", task.id, run_id, seed, datetime.now(UTC), done=False)
         with store_errors():
@@ -75,7 +78,8 @@ class Episodes:
         """Returns an episode and its task. Raises StatusError: NOT_FOUND or UNAVAILABLE."""
         with store_errors():
             episode = await self._store.get(episode_id)
-        return episode, select(self._catalogue, episode.task_id, None)
+        with unknown_tasks():
+            return episode, self._catalogue.get(episode.task_id)
 
     async def step(self, episode_id: str, request_id: str, fix: str, timeout: float) -> wire.StepResponse:
         """Grades a fix, or returns the stored response if this request was graded before.
@@ -120,7 +124,7 @@ class Episodes:
             code=code,
             error_log=error_log,
             description=task.description,
-            previous_attempts=[step.fix for step in episode.steps],
+            previous_attempts=[step.fix for step in episode.steps[-_ATTEMPTS_SHOWN:]],
             last_reward=reward,
         )
 
@@ -174,16 +178,17 @@ class Episodes:
         self._metrics.stage("store", time.monotonic() - started)
 
 
-def select(catalogue: Catalogue, selector: str, seed: int | None) -> Task:
-    """Chooses a task. Raises StatusError: NOT_FOUND."""
+@contextlib.contextmanager
+def unknown_tasks() -> Iterator[None]:
+    """Turns what the catalogue raises into the status that a client is to see."""
     try:
-        return catalogue.select(selector, seed)
+        yield
     except UnknownTaskError as error:
         raise StatusError(
             grpc.StatusCode.NOT_FOUND,
             reasons.ERROR_REASON_TASK_NOT_FOUND,
             f"{error}; ListTasks tells what there is",
-            metadata={"task_id": selector},
+            metadata={"task_id": error.selector},
         ) from error
 
 

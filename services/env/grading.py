@@ -96,8 +96,8 @@ class Grading:
                 execution = group.create_task(self._timed_execute(task, code, timeout))
                 opinion = group.create_task(self._timed_judge(task, code, timeout))
                 analysis = group.create_task(self._reader.analyse(code))
-        except* StatusError as failures:
-            raise _first(failures) from None
+        except ExceptionGroup as failures:
+            raise _most_telling(failures) from failures
         return Graded(execution.result(), opinion.result(), analysis.result())
 
     def reward(self, graded: Graded, *, step: int, repeated: bool) -> Reward:
@@ -121,8 +121,9 @@ class Grading:
         return response
 
 
-def _first(failures: BaseExceptionGroup[StatusError]) -> BaseException:
-    return next(iter(failures.exceptions))
+def _most_telling(failures: ExceptionGroup[Exception]) -> Exception:
+    """Returns a mistake of ours if there is one among the failures, else the first of them."""
+    return next((error for error in failures.exceptions if not isinstance(error, StatusError)), failures.exceptions[0])
 
 
 def scores(graded: Graded) -> dict[str, Score]:

@@ -14,8 +14,9 @@ from services.env.rewards import COMPONENTS, Reward
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 _SHARES = tuple(tenth / 10 for tenth in range(11))
 _STAGES = ("queue", "provision", "execute", "judge", "store", "total")
-_MAX_CATEGORIES = 50
+_MAX_CATEGORIES = 15  # for fewer than 3,000 series in the worst case
 _OTHER = "other"
+_WHOLE = "reward"
 INFRA_ERROR = "infra_error"
 
 
@@ -24,11 +25,12 @@ class EnvMetrics:
 
     Args:
         registry: Where.
-        categories: The catalogue's; beyond fifty they are counted as "other".
+        categories: The catalogue's; beyond fifteen they are counted as "other".
     """
 
     def __init__(self, registry: CollectorRegistry, categories: Iterable[str]) -> None:
-        self._categories = frozenset(sorted(set(categories))[:_MAX_CATEGORIES])
+        names = sorted(set(categories))
+        self._categories = frozenset(names[:_MAX_CATEGORIES])
         self._active = Gauge("codearena_episodes_active", "Open episodes.", registry=registry)
         labels = ("task_category", "outcome")
         self._episodes = Counter("codearena_episodes", "Finished episodes.", labels, registry=registry)
@@ -49,13 +51,15 @@ class EnvMetrics:
         )
         self._totals = _RewardTotals()
         registry.register(self._totals)
-        self._declare()
+        self._declare([*names[:_MAX_CATEGORIES], *([_OTHER] if len(names) > _MAX_CATEGORIES else [])])
 
-    def _declare(self) -> None:
+    def _declare(self, categories: Iterable[str]) -> None:
         for stage in _STAGES:
             self._seconds.labels(stage)
-        for category in self._categories:
+        for category in categories:
             self._totals.add(category, 0.0, 0)
+            for component in (_WHOLE, *COMPONENTS):
+                self._reward.labels(category, component)
             for outcome in ("solved", "exhausted", "closed"):
                 self._episodes.labels(category, outcome)
             for value in core.Outcome.values()[1:]:
@@ -79,7 +83,7 @@ class EnvMetrics:
         category = self._category(category)
         self._steps.labels(category, _outcome(outcome)).inc()
         self._totals.add(category, earned.value, 1)
-        self._reward.labels(category, "reward").observe(earned.value)
+        self._reward.labels(category, _WHOLE).observe(earned.value)
         for name in COMPONENTS:
             self._reward.labels(category, name).observe(earned.scores[name])
 

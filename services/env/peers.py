@@ -6,6 +6,7 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import grpc
+import structlog
 
 from codearena.v1 import error_reason_pb2 as reasons
 from codearena.v1 import executor_service_pb2 as executor
@@ -21,10 +22,19 @@ if TYPE_CHECKING:
     from codearena.v1.judge_service_pb2_grpc import JudgeServiceAsyncStub
 
 T = TypeVar("T")
+_FOR_CLIENTS = frozenset(
+    {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DEADLINE_EXCEEDED}
+)
+
+
+class PeerRefused(Exception):
+    """A peer answered what no client can have caused: a mistake in CodeArena or in how it is set up."""
 
 
 class Peers:
-    """Calls to the other services. A failed call raises the StatusError that the client is to see.
+    """Calls to the other services.
+
+    A failed call raises the StatusError that the client is to see, or PeerRefused, which is no client's business.
 
     Args:
         executor_address: gRPC target of the executor.
@@ -76,4 +86,8 @@ async def _translated(call: Awaitable[T], fallback: Reason, peer: str) -> T:
     try:
         return await call
     except grpc.aio.AioRpcError as error:
-        raise from_rpc_error(error, fallback, peer) from error
+        status = from_rpc_error(error, fallback, peer)
+        if status.code in _FOR_CLIENTS:
+            raise status from error
+        structlog.get_logger("peers").error("refused", peer=peer, code=status.code.name, why=status.message)
+        raise PeerRefused(f"{peer}: {status.code.name}") from error

@@ -44,7 +44,10 @@ class EnvService:
         except CatalogueError as error:
             raise StartError(str(error)) from error
         self._metrics = EnvMetrics(registry, (task.category for task in self._catalogue))
-        self._store = SqlStore(settings.store_url())
+        try:
+            self._store = SqlStore(settings.store_url())
+        except ValueError as error:
+            raise StartError(f"{error}; check CODEARENA_DATABASE_URL") from error
         self._analyst = Analyst(settings.analysis_workers)
         self._peers: Peers | None = None
         self._servicer: EnvServicer | None = None

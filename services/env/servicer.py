@@ -15,11 +15,11 @@ from codearena.v1 import executor_service_pb2 as executor
 from services.common.errors import invalid
 from services.common.validation import MAX_STDIN_BYTES, check_id, check_source, check_text
 from services.env.catalogue import Catalogue, InvalidPageTokenError
-from services.env.episodes import Episodes, select
+from services.env.episodes import Episodes, unknown_tasks
 from services.env.grading import Grading, SourceReader, to_grade
 from services.env.groups import Groups
 from services.env.peers import Peers
-from services.env.task_schema import Difficulty
+from services.env.task_schema import Difficulty, Task
 
 Context = grpc.aio.ServicerContext[Any, Any]
 _MAX_SEED = 2**63 - 1
@@ -151,11 +151,14 @@ class EnvServicer(env_service_pb2_grpc.EnvServiceServicer):
         check_text(request.category, "category", 200)
         try:
             difficulty = Difficulty.from_proto(request.difficulty)
+        except ValueError as error:
+            raise invalid(reasons.ERROR_REASON_INVALID_FIELD, "difficulty", "is none of the enum's values") from error
+        try:
             page = self._catalogue.page(request.category, difficulty, request.page_size, request.page_token)
         except InvalidPageTokenError as error:
             raise invalid(reasons.ERROR_REASON_INVALID_PAGE_TOKEN, "page_token", str(error)) from error
         except ValueError as error:
-            raise invalid(reasons.ERROR_REASON_INVALID_FIELD, "page_size or difficulty", str(error)) from error
+            raise invalid(reasons.ERROR_REASON_INVALID_FIELD, "page_size", str(error)) from error
         return wire.ListTasksResponse(
             tasks=[task.to_public() for task in page.tasks], next_page_token=page.next_token, total_count=page.total
         )
@@ -165,8 +168,9 @@ class EnvServicer(env_service_pb2_grpc.EnvServiceServicer):
         check_id(request.task_id, "task_id")
         return wire.GetTaskResponse(task=self._task(request.task_id).to_public())
 
-    def _task(self, task_id: str) -> Any:  # noqa: ANN401
-        return select(self._catalogue, task_id, None)
+    def _task(self, task_id: str) -> Task:
+        with unknown_tasks():
+            return self._catalogue.get(task_id)
 
     def _timeout(self, context: Context) -> float:
         """Returns the seconds until the caller's deadline, or until ours if it set none."""

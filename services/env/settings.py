@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 
 from services.common.settings import ServiceSettings
 from services.env.rewards import PROFILES
@@ -19,7 +19,9 @@ class EnvSettings(ServiceSettings):
     metrics_port: int | None = Field(default=9101, ge=0, le=65535, validation_alias="CODEARENA_ENV_METRICS_PORT")
     executor_address: str = Field(default="127.0.0.1:50052", min_length=1, description="gRPC target of the executor.")
     judge_address: str = Field(default="127.0.0.1:50053", min_length=1, description="gRPC target of the judge.")
-    database_url: str = Field(default="", description="SQLAlchemy URL; empty keeps SQLite in the data directory.")
+    database_url: SecretStr | None = Field(
+        default=None, description="SQLAlchemy URL; unset keeps SQLite in the data directory."
+    )
     tasks: tuple[Path, ...] = Field(default=(DEFAULT_TASKS,), description="JSON list of folders with task files.")
     reward_profile: str = Field(default="default", description="Name of the weight profile.")
     max_steps: int = Field(default=5, ge=1, le=100, description="Steps an episode may take.")
@@ -36,4 +38,6 @@ class EnvSettings(ServiceSettings):
 
     def store_url(self) -> str:
         """Returns the SQLAlchemy URL of the store."""
-        return self.database_url or f"sqlite+aiosqlite:///{self.data_dir.resolve() / 'codearena.sqlite3'}"
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite+aiosqlite:///{self.data_dir.resolve() / 'codearena.sqlite3'}"

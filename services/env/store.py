@@ -16,7 +16,7 @@ class UnknownEpisode(LookupError):
 
 
 class Conflict(Exception):
-    """Somebody else wrote this step first; read the episode again."""
+    """Somebody else wrote this step, or ended the episode, first; read the episode again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +85,6 @@ class Store(Protocol):
         """Closes the store. Idempotent."""
         ...
 
-    async def check(self) -> None:
-        """Returns if the store can be read."""
-        ...
-
     async def create(self, episode: Episode) -> None:
         """Adds an episode without steps."""
         ...
@@ -98,7 +94,7 @@ class Store(Protocol):
         ...
 
     async def add_step(self, episode_id: str, step: Step, *, done: bool) -> None:
-        """Appends a step, all or nothing. Raises Conflict if its number or request_id is taken."""
+        """Appends a step, all or nothing. Raises Conflict if number or request_id is taken, or the episode done."""
         ...
 
     async def close(self, episode_id: str) -> bool:

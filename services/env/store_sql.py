@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -25,7 +26,6 @@ from sqlalchemy import (
     func,
     insert,
     select,
-    text,
     update,
 )
 from sqlalchemy.engine import make_url
@@ -41,7 +41,7 @@ _EPISODES = Table(
     Column("episode_id", String(64), primary_key=True),
     Column("task_id", String(128), nullable=False),
     Column("run_id", String(128), nullable=False, index=True),
-    Column("seed", Integer, nullable=True),
+    Column("seed", BigInteger, nullable=True),
     Column("created", DateTime(timezone=True), nullable=False),
     Column("done", Boolean, nullable=False, index=True),
 )
@@ -66,11 +66,17 @@ class SqlStore:
 
     Args:
         url: A SQLAlchemy URL with an async driver, e.g. "sqlite+aiosqlite:////var/lib/codearena/codearena.sqlite3".
+
+    Raises:
+        ValueError: The URL is none, or its driver is missing or not asynchronous.
     """
 
     def __init__(self, url: str) -> None:
-        self._url = make_url(url)
-        self._engine = create_async_engine(self._url)
+        try:
+            self._url = make_url(url)
+            self._engine = create_async_engine(self._url, hide_parameters=True)
+        except (SQLAlchemyError, ImportError) as error:
+            raise ValueError(f"the database URL cannot be used: {error}") from error
         if self._url.get_backend_name() == "sqlite":
             event.listen(self._engine.sync_engine, "connect", _prepare_sqlite)
 
@@ -87,11 +93,6 @@ class SqlStore:
     async def stop(self) -> None:
         """Closes every connection."""
         await self._engine.dispose()
-
-    async def check(self) -> None:
-        """Reads a constant."""
-        async with self._transaction() as connection:
-            await connection.execute(text("SELECT 1"))
 
     async def create(self, episode: Episode) -> None:
         """Adds an episode."""
@@ -119,16 +120,16 @@ class SqlStore:
         return Episode(row.episode_id, row.task_id, row.run_id, row.seed, created, row.done, steps)
 
     async def add_step(self, episode_id: str, step: Step, *, done: bool) -> None:
-        """Appends a step and, if it was the last, ends the episode, in one transaction."""
+        """Appends a step to an open episode and, if it was the last, ends it, in one transaction."""
+        is_open = (_EPISODES.c.episode_id == episode_id) & (_EPISODES.c.done.is_(False))
         async with self._transaction() as connection:
+            locked = await connection.execute(update(_EPISODES).where(is_open).values(done=done))
+            if not locked.rowcount:
+                raise Conflict(f"the episode {episode_id} is not open any more")
             try:
                 await connection.execute(insert(_STEPS).values(episode_id=episode_id, **_columns(step)))
             except IntegrityError as error:
                 raise Conflict(f"step {step.number} of {episode_id} is taken") from error
-            if done:
-                await connection.execute(
-                    update(_EPISODES).where(_EPISODES.c.episode_id == episode_id).values(done=True)
-                )
 
     async def close(self, episode_id: str) -> bool:
         """Marks an episode as done."""

@@ -44,23 +44,28 @@ def of_growth(costs: Mapping[int, float], reference: Mapping[int, float], sizes:
     """
     if not costs:
         return Efficiency(0.0, "the smallest growing input was not answered within its limit")
-    largest = max(size for size in sizes if size in costs)
-    shared = max(size for size in sizes if size in costs and size in reference)
-    ratio = max(costs[shared], _NOISE_SECONDS) / max(reference[shared], _NOISE_SECONDS)
+    largest = max(costs)
+    shared = max(size for size in costs if size in reference)
+    dearest = max(cost for size, cost in costs.items() if size <= shared)
+    ratio = max(dearest, _NOISE_SECONDS) / max(reference[shared], _NOISE_SECONDS)
     own, theirs = exponent(costs), exponent(reference)
+    score, reason = _growth_score(own, theirs, ratio, reached_all=largest == sizes[-1])
+    return Efficiency(score, reason, own, theirs, ratio, largest)
 
-    def scored(score: float, reason: str) -> Efficiency:
-        return Efficiency(score, reason, own, theirs, ratio, largest)
 
-    if own is None or (largest == sizes[-1] and ratio <= _RATIO_STEPS[0][0]):
-        return scored(1.0, "as cheap as the reference at every size")
+def _growth_score(own: float | None, theirs: float | None, ratio: float, *, reached_all: bool) -> tuple[float, str]:
+    """Returns a score and why. `ratio` is of the dearest size, lest work be done ahead on a smaller one."""
+    by_ratio = next((score for limit, score in _RATIO_STEPS if ratio <= limit), _RATIO_FLOOR)
+    if reached_all and (own is None or ratio <= _RATIO_STEPS[0][0]):
+        return by_ratio, f"at every size at {_coarse(ratio)} of the reference's cost"
+    if own is None:
+        return _GROWTH_SCORES[2], "even small inputs cost more than the budget"
     excess = own - (theirs or 0.0)
     if excess < SAME_GROWTH:
-        score = next((score for limit, score in _RATIO_STEPS if ratio <= limit), _RATIO_FLOOR)
-        return scored(score, f"grows like the reference, at {_coarse(ratio)} of its cost")
+        return by_ratio, f"grows like the reference, at {_coarse(ratio)} of its cost"
     score = _GROWTH_SCORES[1] if excess < ONE_MORE else _GROWTH_SCORES[2]
-    reason = f"the cost grows like n^{own:.1f}, the reference's like n^{max(theirs or 0.0, 0.0):.1f}"
-    return scored(score, reason)
+    growth = f"the cost grows like n^{own:.1f}, the reference's like n^{max(theirs or 0.0, 0.0):.1f}"
+    return min(score, by_ratio) if reached_all else score, growth
 
 
 def flat(cost: float, reference: float) -> Efficiency:

@@ -144,10 +144,11 @@ class Grader:
 def _script_result(reply: Reply) -> ScriptResult:
     ended = reply.load.state == "ended"
     status = reply.load.number & 0xFF if ended else None
-    if ended:
-        outcome: Outcome = core.OUTCOME_PASSED if status == 0 else core.OUTCOME_CRASHED
-    else:
-        outcome = load_outcome(reply.load)
+    outcome = load_outcome(reply.load)
+    if ended and status == 0:
+        outcome = core.OUTCOME_PASSED
+    elif outcome == core.OUTCOME_PASSED:
+        outcome = core.OUTCOME_CRASHED  # a script ends, it does not load: this was forged
     return ScriptResult(outcome, reply.stdout, reply.stderr, status, reply.usage, reply.violations)
 
 

@@ -19,7 +19,8 @@ _MIB = 1 << 20
 class Limits:
     """What a program may use. Times of one case, or of loading; memory of its address space.
 
-    The defaults are those of a request that names none. `nproc` bounds threads where nothing else does.
+    The defaults are those of a request that names none. `threads` holds where a sandbox has a user
+    namespace of its own; elsewhere its engine bounds them.
     """
 
     cpu_seconds: float = 2.0

@@ -49,6 +49,7 @@ class ProcessSandbox:
         self._identity = identity
         self._reader = reader
         self._writer = writer
+        self._destroyed = False
 
     async def boot(self) -> None:
         """Waits for the harness's first frame. Raises SandboxLost."""
@@ -65,6 +66,8 @@ class ProcessSandbox:
             await self._writer.drain()
             return await protocol.read_frame(self._reader)
         except (asyncio.IncompleteReadError, ConnectionError) as error:
+            if self._destroyed:
+                raise SandboxLost("the sandbox was destroyed") from error
             status = await self._zygote.status(self._identity)
             code = os.waitstatus_to_exitcode(status)
             raise HarnessDied(f"the harness ended with {code}", out_of_memory=code == -9) from error
@@ -73,6 +76,7 @@ class ProcessSandbox:
 
     async def destroy(self) -> None:
         """Kills the sandbox and waits until the kernel has removed it."""
+        self._destroyed = True
         self._writer.close()
         await asyncio.shield(self._zygote.kill(self._identity))
 
@@ -85,6 +89,7 @@ class ProcessBackend:
         self._zygote: Zygote | None = None
         self._rootfs: Rootfs | None = None
         self._restart = asyncio.Lock()
+        self._stopped = False
         self._log = structlog.get_logger("sandbox")
 
     async def start(self) -> BackendInfo:
@@ -102,7 +107,7 @@ class ProcessBackend:
     async def create(self) -> Sandbox:
         """Forks a sandbox and waits until its harness is ready."""
         zygote = await self._living_zygote()
-        ours, theirs = socket.socketpair()
+        ours, theirs = _socket_pair(socket.SOCK_STREAM)
         try:
             with theirs:
                 async with asyncio.timeout(self._options.boot_timeout_seconds):
@@ -134,12 +139,16 @@ class ProcessBackend:
 
     async def stop(self) -> None:
         """Ends the zygote and every sandbox."""
-        zygote, self._zygote = self._zygote, None
-        if zygote is not None:
-            await zygote.close()
+        self._stopped = True
+        async with self._restart:
+            zygote, self._zygote = self._zygote, None
+            if zygote is not None:
+                await zygote.close()
 
     async def _living_zygote(self) -> Zygote:
         async with self._restart:
+            if self._stopped:
+                raise SandboxLost("the process backend is not running")
             if self._zygote is not None and self._zygote.lost is not None:
                 self._log.warning("the zygote is gone, starting another", why=self._zygote.lost)
                 await self._zygote.close()
@@ -157,9 +166,13 @@ class ProcessBackend:
             "gid": _NOBODY,
             "tmp_bytes": self._options.tmp_bytes,
         }
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            process = await launch(config, theirs)
+        ours, theirs = _socket_pair(socket.SOCK_SEQPACKET)
+        try:
+            with theirs:
+                process = await launch(config, theirs)
+        except OSError as error:
+            ours.close()
+            raise SandboxLost(f"the sandbox zygote could not be started: {error}") from error
         zygote = Zygote(process, ours)
         try:
             async with asyncio.timeout(self._options.boot_timeout_seconds):
@@ -170,3 +183,10 @@ class ProcessBackend:
                 raise SandboxLost(f"the sandbox zygote did not start in time; {HELP}") from error
             raise
         return zygote
+
+
+def _socket_pair(kind: socket.SocketKind) -> tuple[socket.socket, socket.socket]:
+    try:
+        return socket.socketpair(socket.AF_UNIX, kind)
+    except OSError as error:
+        raise SandboxLost(f"no socket for a sandbox: {error}") from error

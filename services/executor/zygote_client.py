@@ -105,7 +105,7 @@ class Zygote:
         try:
             while data := await loop.sock_recv(self._control, 4096):
                 self._dispatch(json.loads(data))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             self._lose(f"the sandbox zygote speaks nonsense: {error}")
             return
         self._lose(f"the sandbox zygote ended: {await self._last_words()}")

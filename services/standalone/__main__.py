@@ -8,10 +8,8 @@ import os
 import sys
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from services.common import logs
-from services.common.main import run_until_done, variables
+from services.common.main import read_settings, run_until_done, variables
 from services.common.server import until_terminated
 from services.env.settings import EnvSettings
 from services.executor.settings import ExecutorSettings
@@ -59,12 +57,8 @@ def _announce(running: Arena, ready_file: Path) -> None:
 def main() -> int:
     """Returns the exit status: 0 when told to end, 1 if the arena cannot start, 2 for wrong settings."""
     arguments = _parser().parse_args()
-    try:
-        settings = EnvSettings()
-    except ValidationError as error:
-        sys.stderr.write(f"wrong settings: {error}\n")
-        return 2
-    logs.configure(settings.log_level, settings.log_format)
+    settings = [read_settings(kind) for kind in _SETTINGS]
+    logs.configure(settings[0].log_level, settings[0].log_format)
     return run_until_done(_serve(arguments.port, arguments.ready_file))
 
 

@@ -21,6 +21,12 @@ from services.judge.service import JudgeService
 from services.judge.settings import JudgeSettings
 
 Settings = TypeVar("Settings", bound=ServiceSettings)
+_ON_LOOPBACK: dict[str, object] = {
+    "host": "127.0.0.1",
+    "tls_certificate_file": None,
+    "tls_key_file": None,
+    "tls_client_ca_file": None,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,8 @@ async def arena(
 ) -> AsyncIterator[Arena]:
     """Runs an arena while the block runs, configured by the same variables as the separate services.
 
+    Executor and judge listen on loopback, without TLS, wherever the env service does.
+
     Args:
         port: Of the env service; 0 takes a free one, None the configured one.
         data_dir: Where state is kept; None: as configured.
@@ -57,8 +65,10 @@ async def arena(
         OSError: A port is taken.
     """
     common = dict(overrides) | ({} if data_dir is None else {"data_dir": data_dir})
-    inner = common | ({"port": 0, "metrics_port": None} if private else {})
     outer = common | ({} if port is None else {"port": port}) | ({"metrics_port": None} if private else {})
+    facing = _make(EnvSettings, outer)
+    inner = common | _ON_LOOPBACK | {"metrics_host": facing.metrics_host or facing.host}
+    inner |= {"port": 0, "metrics_port": None} if private else {}
     async with contextlib.AsyncExitStack() as stack:
         executor_settings = _make(ExecutorSettings, inner)
         registry = CollectorRegistry()

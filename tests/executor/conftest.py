@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,8 @@ import grpc
 import pytest
 from prometheus_client import CollectorRegistry
 
+from codearena import ArenaError
+from codearena._status import error_from_call
 from codearena.v1 import core_pb2 as core
 from codearena.v1 import executor_service_pb2 as wire
 from codearena.v1.executor_service_pb2_grpc import ExecutorServiceStub
@@ -30,6 +35,10 @@ def backend_name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+on_process = pytest.mark.parametrize("backend_name", ["process"], indirect=True, scope="session")
+"""For tests of what is the same code whatever the backend: one run proves it."""
+
+
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One data directory for all, so that the sandbox's root is built once."""
@@ -43,6 +52,14 @@ class Executor:
     stub: Any
     service: ExecutorService
     registry: CollectorRegistry
+    channel: grpc.aio.Channel
+
+    def gauge(self, name: str, **labels: str) -> float | None:
+        return self.registry.get_sample_value(name, labels)
+
+    def all_free(self) -> bool:
+        """Whether every slot is free, so that no sandbox is in use."""
+        return self.gauge("codearena_executor_slots", state="busy") == 0
 
     async def grade(self, code: str, suite: wire.Suite | None = None, timeout: float = 60) -> wire.ExecuteResponse:
         return await self.stub.Execute(wire.ExecuteRequest(code=code, suite=suite or double_suite()), timeout=timeout)
@@ -51,20 +68,73 @@ class Executor:
         return await self.stub.RunCode(wire.ExecutorServiceRunCodeRequest(code=code, stdin=stdin), timeout=60)
 
 
+@contextlib.asynccontextmanager
+async def started(backend_name: str, data_dir: Path, **settings: Any) -> AsyncIterator[Executor]:
+    """An executor of the test's own, while the block runs."""
+    changes: dict[str, Any] = {"slots": 2, "warm": 1, "drain_seconds": 0, "sandbox_image_source": "host"} | settings
+    chosen = ExecutorSettings(port=0, metrics_port=None, sandbox_backend=backend_name, data_dir=data_dir, **changes)
+    registry = CollectorRegistry()
+    service = ExecutorService(chosen, registry)
+    options = [("grpc.max_send_message_length", 32 << 20)]
+    async with (
+        serving(service, chosen, registry) as server,
+        grpc.aio.insecure_channel(f"127.0.0.1:{server.port}", options=options) as channel,
+    ):
+        yield Executor(ExecutorServiceStub(channel), service, registry, channel)
+
+
 @pytest.fixture(scope="session")
 async def executor(backend_name: str, data_dir: Path) -> AsyncIterator[Executor]:
-    settings = ExecutorSettings(
-        port=0, metrics_port=None, sandbox_backend=backend_name, data_dir=data_dir, slots=2, warm=1, drain_seconds=0
-    )
-    registry = CollectorRegistry()
-    service = ExecutorService(settings, registry)
-    async with (
-        serving(service, settings, registry) as server,
-        grpc.aio.insecure_channel(
-            f"127.0.0.1:{server.port}", options=[("grpc.max_send_message_length", 16 << 20)]
-        ) as channel,
-    ):
-        yield Executor(ExecutorServiceStub(channel), service, registry)
+    async with started(backend_name, data_dir) as running:
+        yield running
+
+
+async def until(condition: Callable[[], Any], seconds: float = 30) -> None:
+    """Waits until the condition holds; the time is only a bound for a test that fails."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it does not come true"
+        await asyncio.sleep(0.02)
+
+
+async def refused(call: Awaitable[Any]) -> ArenaError:
+    """Returns how a call failed, as the SDK reads it."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    return error_from_call(caught.value)
+
+
+class Ahead:
+    """Results of several gradings that run two at a time, ahead of the tests that look at them."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, asyncio.Task[Any]] = {}
+        self._room = asyncio.Semaphore(2)
+
+    def begin(self, names: Iterable[str], work: Callable[[str], Awaitable[Any]]) -> None:
+        async def one(name: str) -> Any:
+            async with self._room:
+                return await work(name)
+
+        self._tasks = {name: asyncio.create_task(one(name)) for name in names}
+
+    async def result(self, name: str) -> Any:
+        return await self._tasks[name]
+
+    async def end(self) -> None:
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+
+def chosen_names(request: pytest.FixtureRequest, parameter: str, backend_name: str) -> list[str]:
+    """The values of a parameter in those tests that will run on this backend, in order."""
+    chosen = []
+    for item in request.session.items:
+        values = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        if item.path == request.path and values.get("backend_name") == backend_name and parameter in values:
+            chosen.append(values[parameter])
+    return list(dict.fromkeys(chosen))
 
 
 def double_suite(**limits: Any) -> wire.Suite:
@@ -91,3 +161,13 @@ def outcome_name(value: int) -> str:
 def our_containers(engine: docker.APIClient) -> list[str]:
     found = engine.containers(all=True, filters={"label": "codearena.role=sandbox"})
     return [container["Names"][0] for container in found]
+
+
+def descendants(pid: int) -> list[tuple[int, str]]:
+    """The processes below one, each with its command line."""
+    found: list[tuple[int, str]] = []
+    with contextlib.suppress(OSError):  # they come and go
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in map(int, (task / "children").read_text().split()):
+                found += [(child, Path(f"/proc/{child}/cmdline").read_text().replace("\0", " ")), *descendants(child)]
+    return found

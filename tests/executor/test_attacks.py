@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import docker
 import pytest
 
 from codearena.v1 import core_pb2 as core
-from tests.executor.attacks import ATTACKS, Attack
-from tests.executor.conftest import DOUBLE, Executor, double_suite, outcome_name
+from codearena.v1 import executor_service_pb2 as wire
+from tests.executor.attacks import ATTACKS
+from tests.executor.conftest import DOUBLE, Ahead, Executor, chosen_names, descendants, double_suite, outcome_name
 
 
-@pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS.keys())
-async def test_an_attack_gets_an_honest_outcome(executor: Executor, attack: Attack) -> None:
-    response = await executor.grade(attack.code, double_suite(cpu_seconds=0.5, wall_seconds=1.5))
+@pytest.fixture(scope="module")
+async def graded(executor: Executor, backend_name: str, request: pytest.FixtureRequest) -> AsyncIterator[Ahead]:
+    """What became of each attack, and of an honest program right after it. Two pairs run beside each other."""
+
+    async def grade(name: str) -> tuple[wire.ExecuteResponse, wire.ExecuteResponse]:
+        response = await executor.grade(ATTACKS[name].code, double_suite(cpu_seconds=0.4, wall_seconds=1.0))
+        return response, await executor.grade(DOUBLE)
+
+    ahead = Ahead()
+    ahead.begin(chosen_names(request, "name", backend_name), grade)
+    yield ahead
+    await ahead.end()
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+async def test_an_attack_gets_an_honest_outcome(graded: Ahead, name: str) -> None:
+    attack = ATTACKS[name]
+    response, honest = await graded.result(name)
 
     assert response.outcome != core.OUTCOME_PASSED
     assert outcome_name(response.outcome) in attack.outcomes, [test.actual for test in response.tests]
@@ -26,7 +43,6 @@ async def test_an_attack_gets_an_honest_outcome(executor: Executor, attack: Atta
     if attack.early_exit:
         assert response.violations.early_exit
 
-    honest = await executor.grade(DOUBLE)
     assert honest.outcome == core.OUTCOME_PASSED, "the next grading was touched"
     assert not honest.violations.refused_syscall_count
     assert not honest.violations.early_exit
@@ -44,22 +60,8 @@ async def test_nothing_is_left_behind(executor: Executor, backend_name: str) -> 
         client.close()
         assert left == []
     else:
-        assert _descendants(os.getpid(), "harness") == []
+        assert [command for _, command in descendants(os.getpid()) if "harness" in command] == []
     assert "codearena" not in _mounts()
-
-
-def _descendants(pid: int, word: str) -> list[str]:
-    found = []
-    for child in _children(pid):
-        command = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        found += [command] if word in command else []
-        found += _descendants(child, word)
-    return found
-
-
-def _children(pid: int) -> list[int]:
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
 
 
 def _mounts() -> str:

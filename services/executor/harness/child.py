@@ -69,7 +69,7 @@ def _load(channel: int, code: str) -> dict[str, Any]:
 
 def _compiled(code: str) -> types.CodeType:
     try:
-        return compile(code, FILE_NAME, "exec", dont_inherit=True)
+        return compile(code.removeprefix("\ufeff"), FILE_NAME, "exec", dont_inherit=True)
     except (MemoryError, RecursionError):  # what the parser raises at its own bounds, far below ours
         raise SyntaxError("the source is nested too deeply to be compiled") from None
 

@@ -38,13 +38,21 @@ _STOPPED = frozenset({"timeout", "memory", "output"})
 _GONE = frozenset({"timeout", "memory", "output", "crash", "tamper"})
 
 
-def main() -> None:
-    """Serves one job on stdin and stdout, then ends."""
+def main(*, own_users: bool = False) -> None:
+    """Serves one job on stdin and stdout, then ends.
+
+    Args:
+        own_users: Whether the sandbox has a user namespace of its own. Only there is RLIMIT_NPROC the sandbox's; else
+            the kernel counts the threads of all sandboxes together, and something else must bound them.
+    """
     requests, replies = _take_streams()
     _become_quiet()
     write_frame(replies, READY)
     with contextlib.suppress(EOFError):
-        run = _Run(json.loads(read_frame(requests)))
+        program = json.loads(read_frame(requests))
+        if not own_users:
+            program["rlimits"].pop("NPROC", None)
+        run = _Run(program)
         try:
             while True:
                 batch = json.loads(read_frame(requests))

@@ -183,7 +183,7 @@ def _become_supervisor(stream: int, private: list[int], user: tuple[int, int], t
         os.dup2(stream, 0)
         os.dup2(stream, 1)
         os.close(stream)
-        supervisor.main()
+        supervisor.main(own_users=True)
         status = 0
     except OSError as error:
         os.write(2, f"sandbox: {error}\n".encode())

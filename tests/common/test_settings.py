@@ -1,0 +1,149 @@
+"""Settings from the environment: what is accepted, what is refused and how, what is never shown."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from services.common.main import variables
+from services.common.settings import PeerSettings, ServiceSettings
+from services.env.settings import EnvSettings
+from services.judge.settings import JudgeSettings
+
+ROOT = Path(__file__).parents[2]
+PASSWORD = "tr0ub4dor"
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch):
+    for name in list(os.environ):
+        if name.startswith("CODEARENA_"):
+            monkeypatch.delenv(name)
+
+
+def start(module, **variables):
+    env = {name: value for name, value in os.environ.items() if not name.startswith("CODEARENA_")}
+    return subprocess.run(
+        [sys.executable, "-m", module], env=env | variables, cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"CODEARENA_ENV_PORT": PASSWORD}, "CODEARENA_ENV_PORT: "),
+        ({"CODEARENA_TASKS": PASSWORD}, '"tasks"'),
+        ({"CODEARENA_TLS_KEY_FILE": PASSWORD}, "CODEARENA_TLS_CERTIFICATE_FILE and CODEARENA_TLS_KEY_FILE"),
+    ],
+)
+def test_wrong_settings_are_one_message_and_status_2(variables, words):
+    done = start("services.env", **variables)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("wrong settings: ")
+    assert words in line
+    assert PASSWORD not in line
+
+
+def test_every_wrong_setting_is_named():
+    done = start("services.env", CODEARENA_REWARD_PROFILE="generous", CODEARENA_MAX_STEPS="0")
+    assert done.returncode == 2
+    first, second = done.stderr.splitlines()
+    assert "CODEARENA_REWARD_PROFILE: no reward profile 'generous'; there are default, tests_only" in first
+    assert "CODEARENA_MAX_STEPS: " in second
+
+
+def test_the_standalone_arena_checks_the_settings_of_all_its_services():
+    done = start("services.standalone", CODEARENA_EXECUTOR_SLOTS="0")
+    assert done.returncode == 2
+    assert done.stderr.startswith("wrong settings: CODEARENA_EXECUTOR_SLOTS: ")
+
+
+@pytest.mark.parametrize("url", [PASSWORD, f"postgresql+nosuchdriver://user:{PASSWORD}@host/db"])
+def test_a_database_that_cannot_be_used_is_one_message_and_status_1(url):
+    done = start("services.env", CODEARENA_DATABASE_URL=url)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("cannot start: ")
+    assert "CODEARENA_DATABASE_URL" in done.stderr
+    assert PASSWORD not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_data_directory_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").touch()
+    done = start("services.env", CODEARENA_DATA_DIR=str(tmp_path / "file" / "data"))
+    assert done.returncode == 1
+    assert "cannot start: " in done.stderr
+    assert "CODEARENA_DATA_DIR" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("text", ["id: 'x\n", "id: nothing-else\n"], ids=["no YAML", "no task"])
+def test_tasks_that_are_none(tmp_path, text):
+    (tmp_path / "task.yaml").write_text(text)
+    done = start("services.env", CODEARENA_TASKS=f'["{tmp_path}"]', CODEARENA_DATA_DIR=str(tmp_path))
+    assert done.returncode == 1
+    assert "task.yaml" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("show", [repr, str, lambda settings: settings.model_dump_json()])
+def test_secrets_are_masked(monkeypatch, show):
+    for name in ("TOKEN", "DATABASE_URL", "JUDGE_API_KEY"):
+        monkeypatch.setenv(f"CODEARENA_{name}", f"sqlite+aiosqlite:///{PASSWORD}")
+    for settings in (EnvSettings(), JudgeSettings(), PeerSettings()):
+        assert PASSWORD not in show(settings)
+    assert PASSWORD in EnvSettings().store_url()
+
+
+def test_an_empty_variable_is_an_absent_one(monkeypatch):
+    for name in ("TOKEN", "PEER_CA_FILE", "DATABASE_URL", "ENV_PORT", "TLS_KEY_FILE"):
+        monkeypatch.setenv(f"CODEARENA_{name}", "")
+    assert (PeerSettings().token, PeerSettings().peer_ca_file) == (None, None)
+    settings = EnvSettings()
+    assert (settings.token, settings.port, settings.tls_key_file) == (None, 50051, None)
+    assert settings.store_url().startswith("sqlite+aiosqlite:////")
+
+
+def test_the_store_is_in_the_data_directory(monkeypatch, tmp_path):
+    monkeypatch.setenv("CODEARENA_DATA_DIR", str(tmp_path))
+    assert EnvSettings().store_url() == f"sqlite+aiosqlite:///{tmp_path}/codearena.sqlite3"
+
+
+def test_settings_do_not_change():
+    with pytest.raises(ValidationError):
+        ServiceSettings().port = 1
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"port": -1},
+        {"port": 65536},
+        {"metrics_port": 70000},
+        {"grace_seconds": -1},
+        {"drain_seconds": 61},
+        {"log_level": "loud"},
+        {"max_connection_age_seconds": 0},
+        {"tls_certificate_file": "a.pem"},
+        {"tls_client_ca_file": "a.pem"},
+    ],
+)
+def test_impossible_values(values):
+    with pytest.raises(ValidationError):
+        ServiceSettings(**values)
+
+
+@pytest.mark.parametrize(("host", "loopback"), [("127.0.0.1", True), ("localhost", True), ("0.0.0.0", False)])
+def test_what_counts_as_loopback(host, loopback):
+    assert ServiceSettings(host=host).loopback_only is loopback
+
+
+def test_help_names_every_variable():
+    text = variables(EnvSettings)
+    for name in ("CODEARENA_ENV_PORT (default 50051)", "CODEARENA_MAX_STEPS (default 5)", "CODEARENA_DATABASE_URL"):
+        assert name in text
+    assert "PydanticUndefined" not in text
