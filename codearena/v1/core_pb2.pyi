@@ -176,8 +176,8 @@ class TestResult(google.protobuf.message.Message):
     expected: builtins.str
     """What was expected, as Python would print it. Empty for a hidden test outside the cluster."""
     actual: builtins.str
-    """What came back, as Python would print it, cut to 500 characters. Empty for a hidden test
-    outside the cluster.
+    """What came back, as Python would print it, or the exception with the fix's own frames, cut to 2000
+    characters. Empty for a hidden test outside the cluster.
     """
     outcome: global___Outcome.ValueType
     """How the test ended: OUTCOME_PASSED, OUTCOME_TESTS_FAILED (a wrong answer) or how it was stopped."""

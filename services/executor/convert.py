@@ -21,6 +21,7 @@ MAX_CASES = 10_000
 _MAX_SIZES = 64
 _MAX_CASE_BYTES = 1 << 20
 GROWTH_TEST = "growing inputs"
+_SHOWN_CHARACTERS, _HIDDEN_CHARACTERS = 2000, 100
 
 
 def checked_cases(suite: wire.Suite) -> list[wire.Case]:
@@ -112,13 +113,15 @@ def run_code_response(
 
 
 def _test(case: wire.Case, result: CaseVerdict) -> core.TestResult:
+    # Nobody reads the texts of a hidden test, and ten thousand of them must fit a message.
+    shown = _HIDDEN_CHARACTERS if case.hidden else _SHOWN_CHARACTERS
     return core.TestResult(
         name=case.name,
         passed=result.passed,
         hidden=case.hidden,
-        call=case.call[:2000],
-        expected=values.clean(expectation(case), 500),
-        actual=values.clean(result.actual, 2000),
+        call=values.clean(case.call, shown),
+        expected=values.clean(expectation(case), shown),
+        actual=values.clean(result.actual, shown),
         outcome=result.outcome,
         cpu_time=duration(result.answer.cpu / 1e9 if result.answer else 0.0),
         peak_memory_bytes=result.answer.memory if result.answer else 0,

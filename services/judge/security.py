@@ -147,10 +147,9 @@ def _name(target: ast.expr) -> str:
 
 
 def _bandit(code: str) -> Iterator[Finding]:
-    data = code.encode()
     tests = BanditTestSet(BanditConfig(), {"exclude": EXCLUDED_TESTS})
-    visitor = BanditNodeVisitor("./fix.py", io.BytesIO(data), BanditMetaAst(), tests, False, {}, Metrics())
-    visitor.process(data)
+    visitor = BanditNodeVisitor("./fix.py", io.BytesIO(code.encode()), BanditMetaAst(), tests, False, {}, Metrics())
+    visitor.process(code)  # text, not bytes, whose encoding cookie it would obey
     for issue in visitor.tester.results:
         yield Finding(issue.lineno, issue.test_id, issue.severity, issue.confidence, _clause(issue.text))
 

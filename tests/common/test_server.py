@@ -12,6 +12,7 @@ from codearena.v1 import env_service_pb2 as wire
 from services.common.errors import StartError
 from services.common.server import LIVENESS
 from tests.common.stand import FULL_NAME, Stand, served
+from tests.waiting import eventually
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -23,9 +24,10 @@ async def health(env, name):
 
 
 async def until_health(env, name, status):
-    async with asyncio.timeout(20):
-        while await health(env, name) != status:
-            await asyncio.sleep(0.02)
+    async def reached():
+        return await health(env, name) == status
+
+    await eventually(reached)
 
 
 async def test_a_ready_service_is_healthy_under_every_name():
@@ -120,9 +122,7 @@ async def test_drain_reports_then_lets_running_calls_end_and_refuses_new_ones():
         stopping = asyncio.create_task(env.server.stop())
         assert (await watch.read()).status == NOT_SERVING
         assert not running.done()
-        async with asyncio.timeout(20):
-            while await _is_accepted(env.address):
-                await asyncio.sleep(0.02)
+        await eventually(lambda: _is_refused(env.address))
         assert not running.done()
         assert "stop" not in stand.events
         release.set()
@@ -136,13 +136,13 @@ async def _call(env):
     return await env.stub.ListTasks(wire.ListTasksRequest(), timeout=30)
 
 
-async def _is_accepted(address):
+async def _is_refused(address):
     try:
         _, writer = await asyncio.open_connection(*address.split(":"))
     except OSError:
-        return False
+        return True
     writer.close()
-    return True
+    return False
 
 
 async def test_a_call_that_outlasts_the_grace_is_ended():

@@ -6,10 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
-from services.common.main import variables
+from services.common.errors import StartError
+from services.common.main import read_settings, variables
 from services.common.settings import PeerSettings, ServiceSettings
+from services.env.service import EnvService
 from services.env.settings import EnvSettings
 from services.judge.settings import JudgeSettings
 
@@ -32,25 +35,27 @@ def start(module, **variables):
 
 
 @pytest.mark.parametrize(
-    ("variables", "words"),
+    ("variable", "words"),
     [
-        ({"CODEARENA_ENV_PORT": PASSWORD}, "CODEARENA_ENV_PORT: "),
-        ({"CODEARENA_TASKS": PASSWORD}, '"tasks"'),
-        ({"CODEARENA_TLS_KEY_FILE": PASSWORD}, "CODEARENA_TLS_CERTIFICATE_FILE and CODEARENA_TLS_KEY_FILE"),
+        ("CODEARENA_ENV_PORT", "CODEARENA_ENV_PORT: "),
+        ("CODEARENA_TASKS", '"tasks"'),
+        ("CODEARENA_TLS_KEY_FILE", "CODEARENA_TLS_CERTIFICATE_FILE and CODEARENA_TLS_KEY_FILE"),
     ],
 )
-def test_wrong_settings_are_one_message_and_status_2(variables, words):
-    done = start("services.env", **variables)
-    assert (done.returncode, done.stdout) == (2, "")
-    (line,) = done.stderr.splitlines()
+def test_a_wrong_setting_is_one_message_without_its_value(monkeypatch, capsys, variable, words):
+    monkeypatch.setenv(variable, PASSWORD)
+    with pytest.raises(SystemExit) as caught:
+        read_settings(EnvSettings)
+    assert caught.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("wrong settings: ")
     assert words in line
     assert PASSWORD not in line
 
 
-def test_every_wrong_setting_is_named():
+def test_every_wrong_setting_is_named_and_the_status_is_2():
     done = start("services.env", CODEARENA_REWARD_PROFILE="generous", CODEARENA_MAX_STEPS="0")
-    assert done.returncode == 2
+    assert (done.returncode, done.stdout) == (2, "")
     first, second = done.stderr.splitlines()
     assert "CODEARENA_REWARD_PROFILE: no reward profile 'generous'; there are default, tests_only" in first
     assert "CODEARENA_MAX_STEPS: " in second
@@ -62,17 +67,7 @@ def test_the_standalone_arena_checks_the_settings_of_all_its_services():
     assert done.stderr.startswith("wrong settings: CODEARENA_EXECUTOR_SLOTS: ")
 
 
-@pytest.mark.parametrize("url", [PASSWORD, f"postgresql+nosuchdriver://user:{PASSWORD}@host/db"])
-def test_a_database_that_cannot_be_used_is_one_message_and_status_1(url):
-    done = start("services.env", CODEARENA_DATABASE_URL=url)
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("cannot start: ")
-    assert "CODEARENA_DATABASE_URL" in done.stderr
-    assert PASSWORD not in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_a_data_directory_that_cannot_be_made(tmp_path):
+def test_a_data_directory_that_cannot_be_made_is_one_message_and_status_1(tmp_path):
     (tmp_path / "file").touch()
     done = start("services.env", CODEARENA_DATA_DIR=str(tmp_path / "file" / "data"))
     assert done.returncode == 1
@@ -81,13 +76,18 @@ def test_a_data_directory_that_cannot_be_made(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("url", [PASSWORD, f"postgresql+nosuchdriver://user:{PASSWORD}@host/db"])
+def test_a_database_that_cannot_be_used(url):
+    with pytest.raises(StartError, match="CODEARENA_DATABASE_URL") as caught:
+        EnvService(EnvSettings(database_url=url), CollectorRegistry())
+    assert PASSWORD not in str(caught.value)
+
+
 @pytest.mark.parametrize("text", ["id: 'x\n", "id: nothing-else\n"], ids=["no YAML", "no task"])
 def test_tasks_that_are_none(tmp_path, text):
     (tmp_path / "task.yaml").write_text(text)
-    done = start("services.env", CODEARENA_TASKS=f'["{tmp_path}"]', CODEARENA_DATA_DIR=str(tmp_path))
-    assert done.returncode == 1
-    assert "task.yaml" in done.stderr
-    assert "Traceback" not in done.stderr
+    with pytest.raises(StartError, match=r"task\.yaml"):
+        EnvService(EnvSettings(tasks=(tmp_path,)), CollectorRegistry())
 
 
 @pytest.mark.parametrize("show", [repr, str, lambda settings: settings.model_dump_json()])

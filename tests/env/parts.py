@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -99,10 +98,3 @@ class Parts:
         await self.client.close()
         for part in (self.env, self.judge, self.executor):
             await part.stop()
-
-
-async def eventually(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    """Returns when the condition holds; fails if it does not within the time."""
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.02)

@@ -6,7 +6,8 @@ import contextlib
 import pytest
 
 from codearena import DeadlineExceededError, EpisodeDoneError, ErrorReason, Outcome, UnavailableError
-from tests.env.parts import Parts, eventually
+from tests.env.parts import Parts
+from tests.waiting import eventually
 
 WRONG = "def average_list(numbers):\n    return 1\n"
 SLEEPY = "import time\ntime.sleep(3)\ndef average_list(numbers):\n    return 1\n"
@@ -155,9 +156,10 @@ async def test_a_store_that_breaks_while_a_step_is_graded(own_parts, tmp_path):
 
 
 async def eventually_health(parts, status):
-    async with asyncio.timeout(20):
-        while await parts.client.health() != status:
-            await asyncio.sleep(0.05)
+    async def reached():
+        return await parts.client.health() == status
+
+    await eventually(reached)
 
 
 async def test_a_deadline_that_passes(parts, episode):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,7 +13,16 @@ import pytest
 from codearena.v1 import core_pb2 as core
 from codearena.v1 import executor_service_pb2 as wire
 from tests.executor.attacks import ATTACKS
-from tests.executor.conftest import DOUBLE, Ahead, Executor, chosen_names, descendants, double_suite, outcome_name
+from tests.executor.conftest import (
+    DOUBLE,
+    Ahead,
+    Executor,
+    chosen_names,
+    descendants,
+    double_suite,
+    outcome_name,
+    started,
+)
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +58,21 @@ async def test_an_attack_gets_an_honest_outcome(graded: Ahead, name: str) -> Non
     assert not honest.violations.early_exit
 
 
-async def test_nothing_is_left_behind(executor: Executor, backend_name: str) -> None:
-    """Runs after the attacks: once the executor has stopped, its sandboxes are gone."""
-    await executor.grade(DOUBLE)
-    await executor.service.stop()
+LASTING = ("a daemon left behind", "a fork bomb", "a thread bomb", "everybody killed", "a mount", "files held open")
+    "a daemon left behind",
+    "a fork bomb",
+    "a thread bomb",
+    "everybody killed",
+    "a mount",
+    "poison for the next program",
+)
+
+
+async def test_nothing_is_left_behind(backend_name: str, data_dir: Path) -> None:
+    before = {pid for pid, _ in descendants(os.getpid())}
+    async with started(backend_name, data_dir) as executor:
+        suite = double_suite(cpu_seconds=0.4, wall_seconds=1.0)
+        await asyncio.gather(*(executor.grade(ATTACKS[name].code, suite) for name in LASTING))
 
     if backend_name == "docker":
         client = docker.APIClient(version="auto", **docker.utils.kwargs_from_env())
@@ -59,8 +80,7 @@ async def test_nothing_is_left_behind(executor: Executor, backend_name: str) -> 
         left = client.containers(all=True, filters={"label": f"codearena.executor={mine}"})
         client.close()
         assert left == []
-    else:
-        assert [command for _, command in descendants(os.getpid()) if "harness" in command] == []
+    assert [command for pid, command in descendants(os.getpid()) if pid not in before and "harness" in command] == []
     assert "codearena" not in _mounts()
 
 

@@ -69,7 +69,7 @@ async def test_a_choice_that_cannot_be_had_is_not_replaced(data_dir: Path, tmp_p
             1,
             "cannot start: ",
         ),
-        ({"CODEARENA_SANDBOX_BACKEND": "hope"}, 2, "sandbox_backend"),
+        ({"CODEARENA_SANDBOX_BACKEND": "hope"}, 2, "CODEARENA_SANDBOX_BACKEND"),
         ({"CODEARENA_EXECUTOR_SLOTS": "0"}, 2, "CODEARENA_EXECUTOR_SLOTS"),
     ],
 )
