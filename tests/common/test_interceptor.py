@@ -13,7 +13,7 @@ from codearena.v1 import error_reason_pb2 as reasons
 from services.common.errors import StatusError, from_rpc_error
 from tests.common.stand import listing, served
 
-SECRET = "password = 'tr0ub4dor'"
+SECRET = "password = 'tr0ub4dor'"  # pragma: allowlist secret
 FULL = StatusError(
     grpc.StatusCode.RESOURCE_EXHAUSTED,
     reasons.ERROR_REASON_QUEUE_FULL,

@@ -17,7 +17,7 @@ from services.env.settings import EnvSettings
 from services.judge.settings import JudgeSettings
 
 ROOT = Path(__file__).parents[2]
-PASSWORD = "tr0ub4dor"
+PASSWORD = "tr0ub4dor"  # pragma: allowlist secret
 
 
 @pytest.fixture(autouse=True)

@@ -59,13 +59,6 @@ async def test_an_attack_gets_an_honest_outcome(graded: Ahead, name: str) -> Non
 
 
 LASTING = ("a daemon left behind", "a fork bomb", "a thread bomb", "everybody killed", "a mount", "files held open")
-    "a daemon left behind",
-    "a fork bomb",
-    "a thread bomb",
-    "everybody killed",
-    "a mount",
-    "poison for the next program",
-)
 
 
 async def test_nothing_is_left_behind(backend_name: str, data_dir: Path) -> None:
