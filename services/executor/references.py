@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from codearena.v1 import error_reason_pb2 as reasons
 from codearena.v1 import executor_service_pb2 as wire
-from services.common.errors import StatusError, invalid
+from services.common.errors import StatusError, invalid, unavailable
 from services.executor import values
 from services.executor.jobs import Answer, Call, Reply
 from services.executor.limits import Limits
@@ -91,7 +91,8 @@ class References:
         """Returns the measurement of a suite's reference solution.
 
         Raises:
-            StatusError: INVALID_ARGUMENT if the reference fails its own suite, else as `Runner`.
+            StatusError: INVALID_ARGUMENT if the reference fails its own suite, UNAVAILABLE at shutdown, else as
+                `Runner`.
         """
         digest = suite_digest(suite)
         task = self._known.get(digest)
@@ -101,7 +102,13 @@ class References:
             while len(self._known) > _KEPT:
                 self._known.popitem(last=False)
         self._known.move_to_end(digest)
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():  # by `stop`; a cancelled handler would leave its client without a status
+                message = "the executor is shutting down; retry on another one"
+                raise unavailable(reasons.ERROR_REASON_SHUTTING_DOWN, message) from None
+            raise
 
     async def stop(self) -> None:
         """Ends measurements under way."""

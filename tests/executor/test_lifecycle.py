@@ -76,15 +76,22 @@ async def test_a_full_queue_says_when_to_come_back(data_dir: Path) -> None:
         assert (await executor.grade(DOUBLE, suite)).outcome == core.OUTCOME_PASSED
 
 
-async def test_stopping_in_the_middle_of_a_grading_leaves_nothing(data_dir: Path) -> None:
+@pytest.mark.parametrize(("code", "reference"), [(ENDLESS, DOUBLE), (DOUBLE, ENDLESS)], ids=["program", "reference"])
+async def test_stopping_in_the_middle_leaves_nothing(data_dir: Path, code: str, reference: str) -> None:
     before = {pid for pid, _ in descendants(os.getpid())}
+    suite = double_suite(cpu_seconds=20, wall_seconds=20)
+    suite.reference_code = reference
     async with started("process", data_dir) as executor:
-        call = endless(executor)
+        if reference == DOUBLE:
+            await executor.grade(DOUBLE, suite)
+            await until(executor.all_free)
+        call = executor.stub.Execute(wire.ExecuteRequest(code=code, suite=suite), timeout=60)
         await until(lambda: executor.gauge("codearena_executor_slots", state="busy") == 1)
         await executor.service.stop()
         error = await refused(call)
 
-        assert (error.code, error.reason) == (grpc.StatusCode.UNAVAILABLE, "SANDBOX_UNAVAILABLE")
+        assert error.code is grpc.StatusCode.UNAVAILABLE
+        assert error.reason == ("SANDBOX_UNAVAILABLE" if reference == DOUBLE else "SHUTTING_DOWN")
         later = await refused(executor.grade(DOUBLE))
         assert (later.code, later.reason) == (grpc.StatusCode.UNAVAILABLE, "SHUTTING_DOWN")
         await until(lambda: {pid for pid, _ in descendants(os.getpid())} <= before)
