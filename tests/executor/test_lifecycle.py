@@ -124,6 +124,7 @@ async def test_an_engine_that_goes_away_is_no_verdict(data_dir: Path, proxy: Eng
             pytest.fail("the readiness does not change")
 
         await executor.grade(DOUBLE, double_suite(cpu_seconds=20, wall_seconds=20))
+        await until(executor.all_free)
         assert await status() == ready
         call = endless(executor)
         await until(lambda: executor.gauge("codearena_executor_slots", state="busy") == 1)
