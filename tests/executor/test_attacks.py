@@ -27,14 +27,19 @@ from tests.executor.conftest import (
 
 @pytest.fixture(scope="module")
 async def graded(executor: Executor, backend_name: str, request: pytest.FixtureRequest) -> AsyncIterator[Ahead]:
-    """What became of each attack, and of an honest program right after it. Two pairs run beside each other."""
+    """What became of each attack and of an honest program after it. Two run beside each other.
 
-    async def grade(name: str) -> tuple[wire.ExecuteResponse, wire.ExecuteResponse]:
+    Containers are made anew for each program and are slow to make, so there one honest program follows four attacks.
+    """
+    names = chosen_names(request, "name", backend_name)
+    followed = set(names) if backend_name == "process" else {*names[3::4], *names[-1:]}
+
+    async def grade(name: str) -> tuple[wire.ExecuteResponse, wire.ExecuteResponse | None]:
         response = await executor.grade(ATTACKS[name].code, double_suite(cpu_seconds=0.4, wall_seconds=1.0))
-        return response, await executor.grade(DOUBLE)
+        return response, await executor.grade(DOUBLE) if name in followed else None
 
     ahead = Ahead()
-    ahead.begin(chosen_names(request, "name", backend_name), grade)
+    ahead.begin(names, grade)
     yield ahead
     await ahead.end()
 
@@ -53,9 +58,9 @@ async def test_an_attack_gets_an_honest_outcome(graded: Ahead, name: str) -> Non
     if attack.early_exit:
         assert response.violations.early_exit
 
-    assert honest.outcome == core.OUTCOME_PASSED, "the next grading was touched"
-    assert not honest.violations.refused_syscall_count
-    assert not honest.violations.early_exit
+    if honest is not None:
+        assert honest.outcome == core.OUTCOME_PASSED, "the next grading was touched"
+        assert honest.violations == core.Violations()
 
 
 LASTING = ("a daemon left behind", "a fork bomb", "a thread bomb", "everybody killed", "a mount", "files held open")

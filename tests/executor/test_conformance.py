@@ -414,6 +414,7 @@ def send(kind, number, payload=b''):
         try: os.write(descriptor, struct.pack('>I', len(frame)) + frame)
         except OSError: pass
 """
+COLLIDING = 'COLLIDING = [b\'{"int":"%x"}\' % (n * (2**61 - 1)) for n in range(99_999)]  # one hash for all\n'
 
 
 @on_process
@@ -430,6 +431,7 @@ def send(kind, number, payload=b''):
         "def double(x): send(b'V', 0, b'{\"complex\":[]}')",
         "def double(x): send(b'X', 0, b'\\xff' * 100)",
         "def double(x): send(b'E', 2 ** 32 - 1)",
+        COLLIDING + "def double(x): send(b'V', 0, b'{\"set\":[%s]}' % b','.join(COLLIDING))",
         "def double(x): send(b'M', 0, b'\\xff' * 8); return 4",
     ],
 )
