@@ -4,6 +4,7 @@ isort:skip_file
 Messages and enums that more than one CodeArena service speaks."""
 
 import builtins
+import codearena.v1.error_reason_pb2
 import collections.abc
 import google.protobuf.descriptor
 import google.protobuf.duration_pb2
@@ -457,3 +458,29 @@ class ComplexityEstimate(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["best_complexity", b"best_complexity", "problem_type", b"problem_type", "time_complexity", b"time_complexity"]) -> None: ...
 
 global___ComplexityEstimate = ComplexityEstimate
+
+@typing.final
+class ItemError(google.protobuf.message.Message):
+    """Why one item of a group has no result."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: builtins.int
+    MESSAGE_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    code: builtins.int
+    """Canonical gRPC status code."""
+    message: builtins.str
+    """What happened and what to do."""
+    reason: codearena.v1.error_reason_pb2.ErrorReason.ValueType
+    """The reason."""
+    def __init__(
+        self,
+        *,
+        code: builtins.int = ...,
+        message: builtins.str = ...,
+        reason: codearena.v1.error_reason_pb2.ErrorReason.ValueType = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["code", b"code", "message", b"message", "reason", b"reason"]) -> None: ...
+
+global___ItemError = ItemError

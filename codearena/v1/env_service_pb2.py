@@ -23,69 +23,66 @@ _sym_db = _symbol_database.Default()
 
 
 from codearena.v1 import core_pb2 as codearena_dot_v1_dot_core__pb2
-from codearena.v1 import error_reason_pb2 as codearena_dot_v1_dot_error__reason__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63odearena/v1/env_service.proto\x12\x0c\x63odearena.v1\x1a\x17\x63odearena/v1/core.proto\x1a\x1f\x63odearena/v1/error_reason.proto\x1a\x1fgoogle/protobuf/timestamp.proto\";\n\x0bVisibleTest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x63\x61ll\x18\x02 \x01(\t\x12\x10\n\x08\x65xpected\x18\x03 \x01(\t\"\xf3\x01\n\x04Task\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x04 \x01(\t\x12,\n\ndifficulty\x18\x05 \x01(\x0e\x32\x18.codearena.v1.Difficulty\x12\x12\n\nbuggy_code\x18\x06 \x01(\t\x12\x15\n\rfunction_name\x18\x07 \x01(\t\x12\x30\n\rvisible_tests\x18\x08 \x03(\x0b\x32\x19.codearena.v1.VisibleTest\x12\x19\n\x11hidden_test_count\x18\t \x01(\x05\"\x80\x01\n\x07\x41ttempt\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x14\n\x0cproposed_fix\x18\x02 \x01(\t\x12\x0e\n\x06reward\x18\x03 \x01(\x01\x12&\n\x07outcome\x18\x04 \x01(\x0e\x32\x15.codearena.v1.Outcome\x12\x19\n\x11passed_test_count\x18\x05 \x01(\x05\"\xda\x01\n\x0bObservation\x12\x12\n\nbuggy_code\x18\x01 \x01(\t\x12\x11\n\terror_log\x18\x02 \x01(\t\x12.\n\x0ctest_results\x18\x03 \x03(\x0b\x32\x18.codearena.v1.TestResult\x12\x30\n\x11previous_attempts\x18\x04 \x03(\x0b\x32\x15.codearena.v1.Attempt\x12\x0c\n\x04hint\x18\x05 \x01(\t\x12\x0c\n\x04step\x18\x06 \x01(\x05\x12\x11\n\tmax_steps\x18\x07 \x01(\x05\x12\x13\n\x0b\x64\x65scription\x18\x08 \x01(\t\"\x8d\x04\n\x05Grade\x12\x0e\n\x06reward\x18\x01 \x01(\x01\x12\x30\n\tbreakdown\x18\x02 \x01(\x0b\x32\x1d.codearena.v1.RewardBreakdown\x12&\n\x07outcome\x18\x03 \x01(\x0e\x32\x15.codearena.v1.Outcome\x12\x19\n\x11passed_test_count\x18\x04 \x01(\x05\x12\x18\n\x10total_test_count\x18\x05 \x01(\x05\x12\x11\n\terror_log\x18\x06 \x01(\t\x12.\n\x0ctest_results\x18\x07 \x03(\x0b\x32\x18.codearena.v1.TestResult\x12/\n\x0cjudge_source\x18\x08 \x01(\x0e\x32\x19.codearena.v1.JudgeSource\x12,\n\nviolations\x18\t \x01(\x0b\x32\x18.codearena.v1.Violations\x12*\n\x05usage\x18\n \x01(\x0b\x32\x1b.codearena.v1.ResourceUsage\x12-\n\x07\x62\x61\x63kend\x18\x0b \x01(\x0e\x32\x1c.codearena.v1.SandboxBackend\x12\x34\n\ncomplexity\x18\x0c \x01(\x0b\x32 .codearena.v1.ComplexityEstimate\x12\x32\n\nefficiency\x18\r \x01(\x0b\x32\x1e.codearena.v1.EfficiencyReport\"K\n\x0cResetRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x11\n\x04seed\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x0e\n\x06run_id\x18\x03 \x01(\tB\x07\n\x05_seed\"u\n\rResetResponse\x12\x12\n\nepisode_id\x18\x01 \x01(\t\x12 \n\x04task\x18\x02 \x01(\x0b\x32\x12.codearena.v1.Task\x12.\n\x0bobservation\x18\x03 \x01(\x0b\x32\x19.codearena.v1.Observation\"K\n\x0bStepRequest\x12\x12\n\nepisode_id\x18\x01 \x01(\t\x12\x14\n\x0cproposed_fix\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\x82\x01\n\x0cStepResponse\x12.\n\x0bobservation\x18\x01 \x01(\x0b\x32\x19.codearena.v1.Observation\x12\"\n\x05grade\x18\x02 \x01(\x0b\x32\x13.codearena.v1.Grade\x12\x0c\n\x04\x64one\x18\x03 \x01(\x08\x12\x10\n\x08replayed\x18\x04 \x01(\x08\"%\n\x0fGetStateRequest\x12\x12\n\nepisode_id\x18\x01 \x01(\t\"\x8e\x02\n\x10GetStateResponse\x12\x12\n\nepisode_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12,\n\ndifficulty\x18\x03 \x01(\x0e\x32\x18.codearena.v1.Difficulty\x12\x0e\n\x06run_id\x18\x04 \x01(\t\x12\x0c\n\x04\x64one\x18\x05 \x01(\x08\x12\x18\n\x0b\x62\x65st_reward\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12.\n\x0bobservation\x18\x07 \x01(\x0b\x32\x19.codearena.v1.Observation\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x0e\n\x0c_best_reward\")\n\x13\x43loseEpisodeRequest\x12\x12\n\nepisode_id\x18\x01 \x01(\t\"\x16\n\x14\x43loseEpisodeResponse\"=\n\x0cGradeRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0e\n\x06run_id\x18\x03 \x01(\t\"3\n\rGradeResponse\x12\"\n\x05grade\x18\x01 \x01(\x0b\x32\x13.codearena.v1.Grade\"C\n\x11GradeGroupRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\r\n\x05\x63odes\x18\x02 \x03(\t\x12\x0e\n\x06run_id\x18\x03 \x01(\t\"U\n\tItemError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12)\n\x06reason\x18\x03 \x01(\x0e\x32\x19.codearena.v1.ErrorReason\"}\n\x12GradeGroupResponse\x12\r\n\x05index\x18\x01 \x01(\x05\x12$\n\x05grade\x18\x02 \x01(\x0b\x32\x13.codearena.v1.GradeH\x00\x12(\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x17.codearena.v1.ItemErrorH\x00\x42\x08\n\x06result\"W\n\x11ProposeFixRequest\x12\x14\n\nepisode_id\x18\x01 \x01(\tH\x00\x12\x0e\n\x04\x63ode\x18\x02 \x01(\tH\x00\x12\x11\n\terror_log\x18\x03 \x01(\tB\t\n\x07subject\"H\n\x12ProposeFixResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0e\n\x06method\x18\x02 \x01(\t\x12\x14\n\x0c\x65xplanations\x18\x03 \x03(\t\"-\n\x0eRunCodeRequest\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\r\n\x05stdin\x18\x02 \x01(\t\"\x8f\x02\n\x0fRunCodeResponse\x12&\n\x07outcome\x18\x01 \x01(\x0e\x32\x15.codearena.v1.Outcome\x12\x0e\n\x06stdout\x18\x02 \x01(\t\x12\x0e\n\x06stderr\x18\x03 \x01(\t\x12\x16\n\texit_code\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12*\n\x05usage\x18\x05 \x01(\x0b\x32\x1b.codearena.v1.ResourceUsage\x12,\n\nviolations\x18\x06 \x01(\x0b\x32\x18.codearena.v1.Violations\x12\x34\n\ncomplexity\x18\x07 \x01(\x0b\x32 .codearena.v1.ComplexityEstimateB\x0c\n\n_exit_code\"y\n\x10ListTasksRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x03 \x01(\t\x12,\n\ndifficulty\x18\x04 \x01(\x0e\x32\x18.codearena.v1.Difficulty\"d\n\x11ListTasksResponse\x12!\n\x05tasks\x18\x01 \x03(\x0b\x32\x12.codearena.v1.Task\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0btotal_count\x18\x03 \x01(\x05\"!\n\x0eGetTaskRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\"3\n\x0fGetTaskResponse\x12 \n\x04task\x18\x01 \x01(\x0b\x32\x12.codearena.v1.Task2\xf3\x05\n\nEnvService\x12@\n\x05Reset\x12\x1a.codearena.v1.ResetRequest\x1a\x1b.codearena.v1.ResetResponse\x12=\n\x04Step\x12\x19.codearena.v1.StepRequest\x1a\x1a.codearena.v1.StepResponse\x12I\n\x08GetState\x12\x1d.codearena.v1.GetStateRequest\x1a\x1e.codearena.v1.GetStateResponse\x12U\n\x0c\x43loseEpisode\x12!.codearena.v1.CloseEpisodeRequest\x1a\".codearena.v1.CloseEpisodeResponse\x12@\n\x05Grade\x12\x1a.codearena.v1.GradeRequest\x1a\x1b.codearena.v1.GradeResponse\x12Q\n\nGradeGroup\x12\x1f.codearena.v1.GradeGroupRequest\x1a .codearena.v1.GradeGroupResponse0\x01\x12O\n\nProposeFix\x12\x1f.codearena.v1.ProposeFixRequest\x1a .codearena.v1.ProposeFixResponse\x12\x46\n\x07RunCode\x12\x1c.codearena.v1.RunCodeRequest\x1a\x1d.codearena.v1.RunCodeResponse\x12L\n\tListTasks\x12\x1e.codearena.v1.ListTasksRequest\x1a\x1f.codearena.v1.ListTasksResponse\x12\x46\n\x07GetTask\x12\x1c.codearena.v1.GetTaskRequest\x1a\x1d.codearena.v1.GetTaskResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63odearena/v1/env_service.proto\x12\x0c\x63odearena.v1\x1a\x17\x63odearena/v1/core.proto\x1a\x1fgoogle/protobuf/timestamp.proto\";\n\x0bVisibleTest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x63\x61ll\x18\x02 \x01(\t\x12\x10\n\x08\x65xpected\x18\x03 \x01(\t\"\xf3\x01\n\x04Task\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x04 \x01(\t\x12,\n\ndifficulty\x18\x05 \x01(\x0e\x32\x18.codearena.v1.Difficulty\x12\x12\n\nbuggy_code\x18\x06 \x01(\t\x12\x15\n\rfunction_name\x18\x07 \x01(\t\x12\x30\n\rvisible_tests\x18\x08 \x03(\x0b\x32\x19.codearena.v1.VisibleTest\x12\x19\n\x11hidden_test_count\x18\t \x01(\x05\"\x80\x01\n\x07\x41ttempt\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x14\n\x0cproposed_fix\x18\x02 \x01(\t\x12\x0e\n\x06reward\x18\x03 \x01(\x01\x12&\n\x07outcome\x18\x04 \x01(\x0e\x32\x15.codearena.v1.Outcome\x12\x19\n\x11passed_test_count\x18\x05 \x01(\x05\"\xda\x01\n\x0bObservation\x12\x12\n\nbuggy_code\x18\x01 \x01(\t\x12\x11\n\terror_log\x18\x02 \x01(\t\x12.\n\x0ctest_results\x18\x03 \x03(\x0b\x32\x18.codearena.v1.TestResult\x12\x30\n\x11previous_attempts\x18\x04 \x03(\x0b\x32\x15.codearena.v1.Attempt\x12\x0c\n\x04hint\x18\x05 \x01(\t\x12\x0c\n\x04step\x18\x06 \x01(\x05\x12\x11\n\tmax_steps\x18\x07 \x01(\x05\x12\x13\n\x0b\x64\x65scription\x18\x08 \x01(\t\"\x9d\x04\n\x05Grade\x12\x0e\n\x06reward\x18\x01 \x01(\x01\x12\x30\n\tbreakdown\x18\x02 \x01(\x0b\x32\x1d.codearena.v1.RewardBreakdown\x12&\n\x07outcome\x18\x03 \x01(\x0e\x32\x15.codearena.v1.Outcome\x12\x19\n\x11passed_test_count\x18\x04 \x01(\x05\x12\x18\n\x10total_test_count\x18\x05 \x01(\x05\x12\x11\n\terror_log\x18\x06 \x01(\t\x12.\n\x0ctest_results\x18\x07 \x03(\x0b\x32\x18.codearena.v1.TestResult\x12/\n\x0cjudge_source\x18\x08 \x01(\x0e\x32\x19.codearena.v1.JudgeSource\x12,\n\nviolations\x18\t \x01(\x0b\x32\x18.codearena.v1.Violations\x12*\n\x05usage\x18\n \x01(\x0b\x32\x1b.codearena.v1.ResourceUsage\x12-\n\x07\x62\x61\x63kend\x18\x0b \x01(\x0e\x32\x1c.codearena.v1.SandboxBackend\x12\x34\n\ncomplexity\x18\x0c \x01(\x0b\x32 .codearena.v1.ComplexityEstimate\x12\x32\n\nefficiency\x18\r \x01(\x0b\x32\x1e.codearena.v1.EfficiencyReport\x12\x0e\n\x06\x63\x61\x63hed\x18\x0e \x01(\x08\"K\n\x0cResetRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x11\n\x04seed\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x0e\n\x06run_id\x18\x03 \x01(\tB\x07\n\x05_seed\"u\n\rResetResponse\x12\x12\n\nepisode_id\x18\x01 \x01(\t\x12 \n\x04task\x18\x02 \x01(\x0b\x32\x12.codearena.v1.Task\x12.\n\x0bobservation\x18\x03 \x01(\x0b\x32\x19.codearena.v1.Observation\"K\n\x0bStepRequest\x12\x12\n\nepisode_id\x18\x01 \x01(\t\x12\x14\n\x0cproposed_fix\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\x82\x01\n\x0cStepResponse\x12.\n\x0bobservation\x18\x01 \x01(\x0b\x32\x19.codearena.v1.Observation\x12\"\n\x05grade\x18\x02 \x01(\x0b\x32\x13.codearena.v1.Grade\x12\x0c\n\x04\x64one\x18\x03 \x01(\x08\x12\x10\n\x08replayed\x18\x04 \x01(\x08\"%\n\x0fGetStateRequest\x12\x12\n\nepisode_id\x18\x01 \x01(\t\"\x8e\x02\n\x10GetStateResponse\x12\x12\n\nepisode_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12,\n\ndifficulty\x18\x03 \x01(\x0e\x32\x18.codearena.v1.Difficulty\x12\x0e\n\x06run_id\x18\x04 \x01(\t\x12\x0c\n\x04\x64one\x18\x05 \x01(\x08\x12\x18\n\x0b\x62\x65st_reward\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12.\n\x0bobservation\x18\x07 \x01(\x0b\x32\x19.codearena.v1.Observation\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x0e\n\x0c_best_reward\")\n\x13\x43loseEpisodeRequest\x12\x12\n\nepisode_id\x18\x01 \x01(\t\"\x16\n\x14\x43loseEpisodeResponse\"L\n\x0cGradeRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0e\n\x06run_id\x18\x03 \x01(\t\x12\r\n\x05\x66resh\x18\x04 \x01(\x08\"3\n\rGradeResponse\x12\"\n\x05grade\x18\x01 \x01(\x0b\x32\x13.codearena.v1.Grade\"R\n\x11GradeGroupRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\r\n\x05\x63odes\x18\x02 \x03(\t\x12\x0e\n\x06run_id\x18\x03 \x01(\t\x12\r\n\x05\x66resh\x18\x04 \x01(\x08\"}\n\x12GradeGroupResponse\x12\r\n\x05index\x18\x01 \x01(\x05\x12$\n\x05grade\x18\x02 \x01(\x0b\x32\x13.codearena.v1.GradeH\x00\x12(\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x17.codearena.v1.ItemErrorH\x00\x42\x08\n\x06result\"W\n\x11ProposeFixRequest\x12\x14\n\nepisode_id\x18\x01 \x01(\tH\x00\x12\x0e\n\x04\x63ode\x18\x02 \x01(\tH\x00\x12\x11\n\terror_log\x18\x03 \x01(\tB\t\n\x07subject\"H\n\x12ProposeFixResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0e\n\x06method\x18\x02 \x01(\t\x12\x14\n\x0c\x65xplanations\x18\x03 \x03(\t\"-\n\x0eRunCodeRequest\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\r\n\x05stdin\x18\x02 \x01(\t\"\x8f\x02\n\x0fRunCodeResponse\x12&\n\x07outcome\x18\x01 \x01(\x0e\x32\x15.codearena.v1.Outcome\x12\x0e\n\x06stdout\x18\x02 \x01(\t\x12\x0e\n\x06stderr\x18\x03 \x01(\t\x12\x16\n\texit_code\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12*\n\x05usage\x18\x05 \x01(\x0b\x32\x1b.codearena.v1.ResourceUsage\x12,\n\nviolations\x18\x06 \x01(\x0b\x32\x18.codearena.v1.Violations\x12\x34\n\ncomplexity\x18\x07 \x01(\x0b\x32 .codearena.v1.ComplexityEstimateB\x0c\n\n_exit_code\"y\n\x10ListTasksRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x03 \x01(\t\x12,\n\ndifficulty\x18\x04 \x01(\x0e\x32\x18.codearena.v1.Difficulty\"d\n\x11ListTasksResponse\x12!\n\x05tasks\x18\x01 \x03(\x0b\x32\x12.codearena.v1.Task\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0btotal_count\x18\x03 \x01(\x05\"!\n\x0eGetTaskRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\"3\n\x0fGetTaskResponse\x12 \n\x04task\x18\x01 \x01(\x0b\x32\x12.codearena.v1.Task2\xf3\x05\n\nEnvService\x12@\n\x05Reset\x12\x1a.codearena.v1.ResetRequest\x1a\x1b.codearena.v1.ResetResponse\x12=\n\x04Step\x12\x19.codearena.v1.StepRequest\x1a\x1a.codearena.v1.StepResponse\x12I\n\x08GetState\x12\x1d.codearena.v1.GetStateRequest\x1a\x1e.codearena.v1.GetStateResponse\x12U\n\x0c\x43loseEpisode\x12!.codearena.v1.CloseEpisodeRequest\x1a\".codearena.v1.CloseEpisodeResponse\x12@\n\x05Grade\x12\x1a.codearena.v1.GradeRequest\x1a\x1b.codearena.v1.GradeResponse\x12Q\n\nGradeGroup\x12\x1f.codearena.v1.GradeGroupRequest\x1a .codearena.v1.GradeGroupResponse0\x01\x12O\n\nProposeFix\x12\x1f.codearena.v1.ProposeFixRequest\x1a .codearena.v1.ProposeFixResponse\x12\x46\n\x07RunCode\x12\x1c.codearena.v1.RunCodeRequest\x1a\x1d.codearena.v1.RunCodeResponse\x12L\n\tListTasks\x12\x1e.codearena.v1.ListTasksRequest\x1a\x1f.codearena.v1.ListTasksResponse\x12\x46\n\x07GetTask\x12\x1c.codearena.v1.GetTaskRequest\x1a\x1d.codearena.v1.GetTaskResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'codearena.v1.env_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_VISIBLETEST']._serialized_start=139
-  _globals['_VISIBLETEST']._serialized_end=198
-  _globals['_TASK']._serialized_start=201
-  _globals['_TASK']._serialized_end=444
-  _globals['_ATTEMPT']._serialized_start=447
-  _globals['_ATTEMPT']._serialized_end=575
-  _globals['_OBSERVATION']._serialized_start=578
-  _globals['_OBSERVATION']._serialized_end=796
-  _globals['_GRADE']._serialized_start=799
-  _globals['_GRADE']._serialized_end=1324
-  _globals['_RESETREQUEST']._serialized_start=1326
-  _globals['_RESETREQUEST']._serialized_end=1401
-  _globals['_RESETRESPONSE']._serialized_start=1403
-  _globals['_RESETRESPONSE']._serialized_end=1520
-  _globals['_STEPREQUEST']._serialized_start=1522
-  _globals['_STEPREQUEST']._serialized_end=1597
-  _globals['_STEPRESPONSE']._serialized_start=1600
-  _globals['_STEPRESPONSE']._serialized_end=1730
-  _globals['_GETSTATEREQUEST']._serialized_start=1732
-  _globals['_GETSTATEREQUEST']._serialized_end=1769
-  _globals['_GETSTATERESPONSE']._serialized_start=1772
-  _globals['_GETSTATERESPONSE']._serialized_end=2042
-  _globals['_CLOSEEPISODEREQUEST']._serialized_start=2044
-  _globals['_CLOSEEPISODEREQUEST']._serialized_end=2085
-  _globals['_CLOSEEPISODERESPONSE']._serialized_start=2087
-  _globals['_CLOSEEPISODERESPONSE']._serialized_end=2109
-  _globals['_GRADEREQUEST']._serialized_start=2111
-  _globals['_GRADEREQUEST']._serialized_end=2172
-  _globals['_GRADERESPONSE']._serialized_start=2174
-  _globals['_GRADERESPONSE']._serialized_end=2225
-  _globals['_GRADEGROUPREQUEST']._serialized_start=2227
-  _globals['_GRADEGROUPREQUEST']._serialized_end=2294
-  _globals['_ITEMERROR']._serialized_start=2296
-  _globals['_ITEMERROR']._serialized_end=2381
-  _globals['_GRADEGROUPRESPONSE']._serialized_start=2383
-  _globals['_GRADEGROUPRESPONSE']._serialized_end=2508
-  _globals['_PROPOSEFIXREQUEST']._serialized_start=2510
-  _globals['_PROPOSEFIXREQUEST']._serialized_end=2597
-  _globals['_PROPOSEFIXRESPONSE']._serialized_start=2599
-  _globals['_PROPOSEFIXRESPONSE']._serialized_end=2671
-  _globals['_RUNCODEREQUEST']._serialized_start=2673
-  _globals['_RUNCODEREQUEST']._serialized_end=2718
-  _globals['_RUNCODERESPONSE']._serialized_start=2721
-  _globals['_RUNCODERESPONSE']._serialized_end=2992
-  _globals['_LISTTASKSREQUEST']._serialized_start=2994
-  _globals['_LISTTASKSREQUEST']._serialized_end=3115
-  _globals['_LISTTASKSRESPONSE']._serialized_start=3117
-  _globals['_LISTTASKSRESPONSE']._serialized_end=3217
-  _globals['_GETTASKREQUEST']._serialized_start=3219
-  _globals['_GETTASKREQUEST']._serialized_end=3252
-  _globals['_GETTASKRESPONSE']._serialized_start=3254
-  _globals['_GETTASKRESPONSE']._serialized_end=3305
-  _globals['_ENVSERVICE']._serialized_start=3308
-  _globals['_ENVSERVICE']._serialized_end=4063
+  _globals['_VISIBLETEST']._serialized_start=106
+  _globals['_VISIBLETEST']._serialized_end=165
+  _globals['_TASK']._serialized_start=168
+  _globals['_TASK']._serialized_end=411
+  _globals['_ATTEMPT']._serialized_start=414
+  _globals['_ATTEMPT']._serialized_end=542
+  _globals['_OBSERVATION']._serialized_start=545
+  _globals['_OBSERVATION']._serialized_end=763
+  _globals['_GRADE']._serialized_start=766
+  _globals['_GRADE']._serialized_end=1307
+  _globals['_RESETREQUEST']._serialized_start=1309
+  _globals['_RESETREQUEST']._serialized_end=1384
+  _globals['_RESETRESPONSE']._serialized_start=1386
+  _globals['_RESETRESPONSE']._serialized_end=1503
+  _globals['_STEPREQUEST']._serialized_start=1505
+  _globals['_STEPREQUEST']._serialized_end=1580
+  _globals['_STEPRESPONSE']._serialized_start=1583
+  _globals['_STEPRESPONSE']._serialized_end=1713
+  _globals['_GETSTATEREQUEST']._serialized_start=1715
+  _globals['_GETSTATEREQUEST']._serialized_end=1752
+  _globals['_GETSTATERESPONSE']._serialized_start=1755
+  _globals['_GETSTATERESPONSE']._serialized_end=2025
+  _globals['_CLOSEEPISODEREQUEST']._serialized_start=2027
+  _globals['_CLOSEEPISODEREQUEST']._serialized_end=2068
+  _globals['_CLOSEEPISODERESPONSE']._serialized_start=2070
+  _globals['_CLOSEEPISODERESPONSE']._serialized_end=2092
+  _globals['_GRADEREQUEST']._serialized_start=2094
+  _globals['_GRADEREQUEST']._serialized_end=2170
+  _globals['_GRADERESPONSE']._serialized_start=2172
+  _globals['_GRADERESPONSE']._serialized_end=2223
+  _globals['_GRADEGROUPREQUEST']._serialized_start=2225
+  _globals['_GRADEGROUPREQUEST']._serialized_end=2307
+  _globals['_GRADEGROUPRESPONSE']._serialized_start=2309
+  _globals['_GRADEGROUPRESPONSE']._serialized_end=2434
+  _globals['_PROPOSEFIXREQUEST']._serialized_start=2436
+  _globals['_PROPOSEFIXREQUEST']._serialized_end=2523
+  _globals['_PROPOSEFIXRESPONSE']._serialized_start=2525
+  _globals['_PROPOSEFIXRESPONSE']._serialized_end=2597
+  _globals['_RUNCODEREQUEST']._serialized_start=2599
+  _globals['_RUNCODEREQUEST']._serialized_end=2644
+  _globals['_RUNCODERESPONSE']._serialized_start=2647
+  _globals['_RUNCODERESPONSE']._serialized_end=2918
+  _globals['_LISTTASKSREQUEST']._serialized_start=2920
+  _globals['_LISTTASKSREQUEST']._serialized_end=3041
+  _globals['_LISTTASKSRESPONSE']._serialized_start=3043
+  _globals['_LISTTASKSRESPONSE']._serialized_end=3143
+  _globals['_GETTASKREQUEST']._serialized_start=3145
+  _globals['_GETTASKREQUEST']._serialized_end=3178
+  _globals['_GETTASKRESPONSE']._serialized_start=3180
+  _globals['_GETTASKRESPONSE']._serialized_end=3231
+  _globals['_ENVSERVICE']._serialized_start=3234
+  _globals['_ENVSERVICE']._serialized_end=3989
 # @@protoc_insertion_point(module_scope)

@@ -5,7 +5,6 @@ The environment: episodes of iterative code repair."""
 
 import builtins
 import codearena.v1.core_pb2
-import codearena.v1.error_reason_pb2
 import collections.abc
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
@@ -196,6 +195,7 @@ class Grade(google.protobuf.message.Message):
     BACKEND_FIELD_NUMBER: builtins.int
     COMPLEXITY_FIELD_NUMBER: builtins.int
     EFFICIENCY_FIELD_NUMBER: builtins.int
+    CACHED_FIELD_NUMBER: builtins.int
     reward: builtins.float
     """In [0.001, 0.999]."""
     outcome: codearena.v1.core_pb2.Outcome.ValueType
@@ -210,6 +210,8 @@ class Grade(google.protobuf.message.Message):
     """Who judged."""
     backend: codearena.v1.core_pb2.SandboxBackend.ValueType
     """Where it ran."""
+    cached: builtins.bool
+    """Whether the tests' results are those of an equal program graded before."""
     @property
     def breakdown(self) -> codearena.v1.core_pb2.RewardBreakdown:
         """How it came about."""
@@ -250,9 +252,10 @@ class Grade(google.protobuf.message.Message):
         backend: codearena.v1.core_pb2.SandboxBackend.ValueType = ...,
         complexity: codearena.v1.core_pb2.ComplexityEstimate | None = ...,
         efficiency: codearena.v1.core_pb2.EfficiencyReport | None = ...,
+        cached: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["breakdown", b"breakdown", "complexity", b"complexity", "efficiency", b"efficiency", "usage", b"usage", "violations", b"violations"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["backend", b"backend", "breakdown", b"breakdown", "complexity", b"complexity", "efficiency", b"efficiency", "error_log", b"error_log", "judge_source", b"judge_source", "outcome", b"outcome", "passed_test_count", b"passed_test_count", "reward", b"reward", "test_results", b"test_results", "total_test_count", b"total_test_count", "usage", b"usage", "violations", b"violations"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["backend", b"backend", "breakdown", b"breakdown", "cached", b"cached", "complexity", b"complexity", "efficiency", b"efficiency", "error_log", b"error_log", "judge_source", b"judge_source", "outcome", b"outcome", "passed_test_count", b"passed_test_count", "reward", b"reward", "test_results", b"test_results", "total_test_count", b"total_test_count", "usage", b"usage", "violations", b"violations"]) -> None: ...
 
 global___Grade = Grade
 
@@ -485,20 +488,24 @@ class GradeRequest(google.protobuf.message.Message):
     TASK_ID_FIELD_NUMBER: builtins.int
     CODE_FIELD_NUMBER: builtins.int
     RUN_ID_FIELD_NUMBER: builtins.int
+    FRESH_FIELD_NUMBER: builtins.int
     task_id: builtins.str
     """A task id."""
     code: builtins.str
     """Python source, 1 to 262144 bytes of UTF-8 without NUL."""
     run_id: builtins.str
     """The training run, for fair share. May be empty."""
+    fresh: builtins.bool
+    """Grade anew, although the verdict of an equal program may be known."""
     def __init__(
         self,
         *,
         task_id: builtins.str = ...,
         code: builtins.str = ...,
         run_id: builtins.str = ...,
+        fresh: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["code", b"code", "run_id", b"run_id", "task_id", b"task_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["code", b"code", "fresh", b"fresh", "run_id", b"run_id", "task_id", b"task_id"]) -> None: ...
 
 global___GradeRequest = GradeRequest
 
@@ -532,10 +539,15 @@ class GradeGroupRequest(google.protobuf.message.Message):
     TASK_ID_FIELD_NUMBER: builtins.int
     CODES_FIELD_NUMBER: builtins.int
     RUN_ID_FIELD_NUMBER: builtins.int
+    FRESH_FIELD_NUMBER: builtins.int
     task_id: builtins.str
     """A task id."""
     run_id: builtins.str
     """The training run, for fair share. May be empty."""
+    fresh: builtins.bool
+    """Grade anew, although the verdict of an equal program may be known; then equal codes are graded
+    each by itself.
+    """
     @property
     def codes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Python sources, 1 to 256."""
@@ -546,36 +558,11 @@ class GradeGroupRequest(google.protobuf.message.Message):
         task_id: builtins.str = ...,
         codes: collections.abc.Iterable[builtins.str] | None = ...,
         run_id: builtins.str = ...,
+        fresh: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["codes", b"codes", "run_id", b"run_id", "task_id", b"task_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["codes", b"codes", "fresh", b"fresh", "run_id", b"run_id", "task_id", b"task_id"]) -> None: ...
 
 global___GradeGroupRequest = GradeGroupRequest
-
-@typing.final
-class ItemError(google.protobuf.message.Message):
-    """Why one item of a group has no grade."""
-
-    DESCRIPTOR: google.protobuf.descriptor.Descriptor
-
-    CODE_FIELD_NUMBER: builtins.int
-    MESSAGE_FIELD_NUMBER: builtins.int
-    REASON_FIELD_NUMBER: builtins.int
-    code: builtins.int
-    """Canonical gRPC status code."""
-    message: builtins.str
-    """What happened and what to do."""
-    reason: codearena.v1.error_reason_pb2.ErrorReason.ValueType
-    """The reason."""
-    def __init__(
-        self,
-        *,
-        code: builtins.int = ...,
-        message: builtins.str = ...,
-        reason: codearena.v1.error_reason_pb2.ErrorReason.ValueType = ...,
-    ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["code", b"code", "message", b"message", "reason", b"reason"]) -> None: ...
-
-global___ItemError = ItemError
 
 @typing.final
 class GradeGroupResponse(google.protobuf.message.Message):
@@ -593,7 +580,7 @@ class GradeGroupResponse(google.protobuf.message.Message):
         """The grade."""
 
     @property
-    def error(self) -> global___ItemError:
+    def error(self) -> codearena.v1.core_pb2.ItemError:
         """Why there is none."""
 
     def __init__(
@@ -601,7 +588,7 @@ class GradeGroupResponse(google.protobuf.message.Message):
         *,
         index: builtins.int = ...,
         grade: global___Grade | None = ...,
-        error: global___ItemError | None = ...,
+        error: codearena.v1.core_pb2.ItemError | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["error", b"error", "grade", b"grade", "result", b"result"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["error", b"error", "grade", b"grade", "index", b"index", "result", b"result"]) -> None: ...

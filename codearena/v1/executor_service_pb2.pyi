@@ -185,8 +185,16 @@ class ExecuteRequest(google.protobuf.message.Message):
 
     CODE_FIELD_NUMBER: builtins.int
     SUITE_FIELD_NUMBER: builtins.int
+    RUN_ID_FIELD_NUMBER: builtins.int
+    FRESH_FIELD_NUMBER: builtins.int
     code: builtins.str
     """Python source of the program, 1 to 262144 bytes of UTF-8 without NUL."""
+    run_id: builtins.str
+    """The training run on whose behalf: runs share the executor fairly. At most 128 characters; empty
+    is a run of its own.
+    """
+    fresh: builtins.bool
+    """Grade anew, although the verdict of an equal program may be known. The verdict is not kept."""
     @property
     def suite(self) -> global___Suite:
         """What to grade it against."""
@@ -196,9 +204,11 @@ class ExecuteRequest(google.protobuf.message.Message):
         *,
         code: builtins.str = ...,
         suite: global___Suite | None = ...,
+        run_id: builtins.str = ...,
+        fresh: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["suite", b"suite"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["code", b"code", "suite", b"suite"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["code", b"code", "fresh", b"fresh", "run_id", b"run_id", "suite", b"suite"]) -> None: ...
 
 global___ExecuteRequest = ExecuteRequest
 
@@ -251,6 +261,7 @@ class ExecuteResponse(google.protobuf.message.Message):
     VIOLATIONS_FIELD_NUMBER: builtins.int
     BACKEND_FIELD_NUMBER: builtins.int
     STAGES_FIELD_NUMBER: builtins.int
+    CACHED_FIELD_NUMBER: builtins.int
     outcome: codearena.v1.core_pb2.Outcome.ValueType
     """What became of the program as a whole: OUTCOME_PASSED if every test passed, else how the first
     test that was stopped ended, else OUTCOME_TESTS_FAILED.
@@ -263,6 +274,10 @@ class ExecuteResponse(google.protobuf.message.Message):
     """What the program printed while it loaded and ran the visible cases, cut to 65536 bytes."""
     backend: codearena.v1.core_pb2.SandboxBackend.ValueType
     """Where it ran."""
+    cached: builtins.bool
+    """Whether this is the verdict of an equal program graded before: same suite, same code, same
+    harness, same sandbox image.
+    """
     @property
     def tests(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[codearena.v1.core_pb2.TestResult]:
         """One result for each case, in the order they ran, then one named "growing inputs" where the suite
@@ -298,11 +313,81 @@ class ExecuteResponse(google.protobuf.message.Message):
         violations: codearena.v1.core_pb2.Violations | None = ...,
         backend: codearena.v1.core_pb2.SandboxBackend.ValueType = ...,
         stages: global___StageTimes | None = ...,
+        cached: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["efficiency", b"efficiency", "stages", b"stages", "usage", b"usage", "violations", b"violations"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["backend", b"backend", "efficiency", b"efficiency", "load_error", b"load_error", "loaded", b"loaded", "outcome", b"outcome", "output", b"output", "stages", b"stages", "tests", b"tests", "usage", b"usage", "violations", b"violations"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["backend", b"backend", "cached", b"cached", "efficiency", b"efficiency", "load_error", b"load_error", "loaded", b"loaded", "outcome", b"outcome", "output", b"output", "stages", b"stages", "tests", b"tests", "usage", b"usage", "violations", b"violations"]) -> None: ...
 
 global___ExecuteResponse = ExecuteResponse
+
+@typing.final
+class ExecuteGroupRequest(google.protobuf.message.Message):
+    """Request of ExecuteGroup."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CODES_FIELD_NUMBER: builtins.int
+    SUITE_FIELD_NUMBER: builtins.int
+    RUN_ID_FIELD_NUMBER: builtins.int
+    FRESH_FIELD_NUMBER: builtins.int
+    run_id: builtins.str
+    """As in ExecuteRequest."""
+    fresh: builtins.bool
+    """As in ExecuteRequest; then equal codes are graded each by itself."""
+    @property
+    def codes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Python sources, 1 to 256; each 1 to 262144 bytes of UTF-8 without NUL, else that item fails. Equal
+        ones are graded once.
+        """
+
+    @property
+    def suite(self) -> global___Suite:
+        """What to grade them against."""
+
+    def __init__(
+        self,
+        *,
+        codes: collections.abc.Iterable[builtins.str] | None = ...,
+        suite: global___Suite | None = ...,
+        run_id: builtins.str = ...,
+        fresh: builtins.bool = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["suite", b"suite"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["codes", b"codes", "fresh", b"fresh", "run_id", b"run_id", "suite", b"suite"]) -> None: ...
+
+global___ExecuteGroupRequest = ExecuteGroupRequest
+
+@typing.final
+class ExecuteGroupResponse(google.protobuf.message.Message):
+    """One item of a group."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: builtins.int
+    RESPONSE_FIELD_NUMBER: builtins.int
+    ERROR_FIELD_NUMBER: builtins.int
+    index: builtins.int
+    """Position in the request's codes, from 0."""
+    @property
+    def response(self) -> global___ExecuteResponse:
+        """What became of it."""
+
+    @property
+    def error(self) -> codearena.v1.core_pb2.ItemError:
+        """Why that is not known."""
+
+    def __init__(
+        self,
+        *,
+        index: builtins.int = ...,
+        response: global___ExecuteResponse | None = ...,
+        error: codearena.v1.core_pb2.ItemError | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["error", b"error", "response", b"response", "result", b"result"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["error", b"error", "index", b"index", "response", b"response", "result", b"result"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["result", b"result"]) -> typing.Literal["response", "error"] | None: ...
+
+global___ExecuteGroupResponse = ExecuteGroupResponse
 
 @typing.final
 class ExecutorServiceRunCodeRequest(google.protobuf.message.Message):
@@ -313,10 +398,13 @@ class ExecutorServiceRunCodeRequest(google.protobuf.message.Message):
     CODE_FIELD_NUMBER: builtins.int
     STDIN_FIELD_NUMBER: builtins.int
     LIMITS_FIELD_NUMBER: builtins.int
+    RUN_ID_FIELD_NUMBER: builtins.int
     code: builtins.str
     """Python source of the script, 1 to 262144 bytes of UTF-8 without NUL."""
     stdin: builtins.str
     """What it finds on stdin, at most 65536 bytes."""
+    run_id: builtins.str
+    """As in ExecuteRequest."""
     @property
     def limits(self) -> global___Limits:
         """Limits of the run."""
@@ -327,9 +415,10 @@ class ExecutorServiceRunCodeRequest(google.protobuf.message.Message):
         code: builtins.str = ...,
         stdin: builtins.str = ...,
         limits: global___Limits | None = ...,
+        run_id: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["limits", b"limits"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["code", b"code", "limits", b"limits", "stdin", b"stdin"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["code", b"code", "limits", b"limits", "run_id", b"run_id", "stdin", b"stdin"]) -> None: ...
 
 global___ExecutorServiceRunCodeRequest = ExecutorServiceRunCodeRequest
 

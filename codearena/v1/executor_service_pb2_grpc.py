@@ -45,6 +45,11 @@ class ExecutorServiceStub(object):
                 request_serializer=codearena_dot_v1_dot_executor__service__pb2.ExecuteRequest.SerializeToString,
                 response_deserializer=codearena_dot_v1_dot_executor__service__pb2.ExecuteResponse.FromString,
                 _registered_method=True)
+        self.ExecuteGroup = channel.unary_stream(
+                '/codearena.v1.ExecutorService/ExecuteGroup',
+                request_serializer=codearena_dot_v1_dot_executor__service__pb2.ExecuteGroupRequest.SerializeToString,
+                response_deserializer=codearena_dot_v1_dot_executor__service__pb2.ExecuteGroupResponse.FromString,
+                _registered_method=True)
         self.RunCode = channel.unary_unary(
                 '/codearena.v1.ExecutorService/RunCode',
                 request_serializer=codearena_dot_v1_dot_executor__service__pb2.ExecutorServiceRunCodeRequest.SerializeToString,
@@ -69,6 +74,15 @@ class ExecutorServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExecuteGroup(self, request, context):
+        """Grades several programs against one suite (a GRPO group). Each response is sent as it finishes,
+        with its index; an item that fails for a reason of ours does not fail the others. Ending the call
+        or its deadline destroys the sandboxes of the items that still run.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RunCode(self, request, context):
         """Runs a program as a script and returns what it printed.
         """
@@ -83,6 +97,11 @@ def add_ExecutorServiceServicer_to_server(servicer, server):
                     servicer.Execute,
                     request_deserializer=codearena_dot_v1_dot_executor__service__pb2.ExecuteRequest.FromString,
                     response_serializer=codearena_dot_v1_dot_executor__service__pb2.ExecuteResponse.SerializeToString,
+            ),
+            'ExecuteGroup': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExecuteGroup,
+                    request_deserializer=codearena_dot_v1_dot_executor__service__pb2.ExecuteGroupRequest.FromString,
+                    response_serializer=codearena_dot_v1_dot_executor__service__pb2.ExecuteGroupResponse.SerializeToString,
             ),
             'RunCode': grpc.unary_unary_rpc_method_handler(
                     servicer.RunCode,
@@ -123,6 +142,33 @@ class ExecutorService(object):
             '/codearena.v1.ExecutorService/Execute',
             codearena_dot_v1_dot_executor__service__pb2.ExecuteRequest.SerializeToString,
             codearena_dot_v1_dot_executor__service__pb2.ExecuteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExecuteGroup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/codearena.v1.ExecutorService/ExecuteGroup',
+            codearena_dot_v1_dot_executor__service__pb2.ExecuteGroupRequest.SerializeToString,
+            codearena_dot_v1_dot_executor__service__pb2.ExecuteGroupResponse.FromString,
             options,
             channel_credentials,
             insecure,

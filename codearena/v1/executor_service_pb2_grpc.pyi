@@ -35,6 +35,15 @@ class ExecutorServiceStub:
     the status.
     """
 
+    ExecuteGroup: grpc.UnaryStreamMultiCallable[
+        codearena.v1.executor_service_pb2.ExecuteGroupRequest,
+        codearena.v1.executor_service_pb2.ExecuteGroupResponse,
+    ]
+    """Grades several programs against one suite (a GRPO group). Each response is sent as it finishes,
+    with its index; an item that fails for a reason of ours does not fail the others. Ending the call
+    or its deadline destroys the sandboxes of the items that still run.
+    """
+
     RunCode: grpc.UnaryUnaryMultiCallable[
         codearena.v1.executor_service_pb2.ExecutorServiceRunCodeRequest,
         codearena.v1.executor_service_pb2.ExecutorServiceRunCodeResponse,
@@ -56,6 +65,15 @@ class ExecutorServiceAsyncStub:
     ]
     """Grades a program against a suite. What the program does is in the response's outcome, never in
     the status.
+    """
+
+    ExecuteGroup: grpc.aio.UnaryStreamMultiCallable[
+        codearena.v1.executor_service_pb2.ExecuteGroupRequest,
+        codearena.v1.executor_service_pb2.ExecuteGroupResponse,
+    ]
+    """Grades several programs against one suite (a GRPO group). Each response is sent as it finishes,
+    with its index; an item that fails for a reason of ours does not fail the others. Ending the call
+    or its deadline destroys the sandboxes of the items that still run.
     """
 
     RunCode: grpc.aio.UnaryUnaryMultiCallable[
@@ -81,6 +99,17 @@ class ExecutorServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[codearena.v1.executor_service_pb2.ExecuteResponse, collections.abc.Awaitable[codearena.v1.executor_service_pb2.ExecuteResponse]]:
         """Grades a program against a suite. What the program does is in the response's outcome, never in
         the status.
+        """
+
+    @abc.abstractmethod
+    def ExecuteGroup(
+        self,
+        request: codearena.v1.executor_service_pb2.ExecuteGroupRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[collections.abc.Iterator[codearena.v1.executor_service_pb2.ExecuteGroupResponse], collections.abc.AsyncIterator[codearena.v1.executor_service_pb2.ExecuteGroupResponse]]:
+        """Grades several programs against one suite (a GRPO group). Each response is sent as it finishes,
+        with its index; an item that fails for a reason of ours does not fail the others. Ending the call
+        or its deadline destroys the sandboxes of the items that still run.
         """
 
     @abc.abstractmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
+from codearena.v1 import core_pb2 as core
 from codearena.v1 import env_service_pb2 as wire
 from services.common.errors import StatusError
 from services.common.validation import check_source
@@ -52,7 +53,7 @@ class Groups:
             check_source(code, f"codes[{index}]")
             graded = await self._grading.grade(task, code, timeout)
         except StatusError as error:
-            failure = wire.ItemError(code=error.code.value[0], message=error.message, reason=error.reason)
+            failure = core.ItemError(code=error.code.value[0], message=error.message, reason=error.reason)
             return wire.GradeGroupResponse(index=index, error=failure)
         earned = self._grading.reward(graded, step=1, repeated=False)
         return wire.GradeGroupResponse(index=index, grade=to_grade(graded, earned))
