@@ -7,17 +7,17 @@ interpreter and nothing else. Where the kernel refuses namespaces, `start` says 
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
 from codearena.v1 import core_pb2
-from services.executor import protocol
+from services.executor.process_sandbox import Lane, ProcessSandbox
 from services.executor.rootfs import Rootfs, RootfsError, build_rootfs
-from services.executor.sandbox import BackendInfo, HarnessDied, Sandbox, SandboxLost
+from services.executor.sandbox import BackendInfo, Sandbox, SandboxLost
 from services.executor.zygote_client import HARNESS_DIR, HELP, Zygote, launch
 
 _NOBODY = 65534
@@ -32,53 +32,17 @@ class ProcessOptions:
         data_dir: Where the root filesystem is kept, in `sandbox/`.
         tmp_bytes: Size of each sandbox's /tmp.
         boot_timeout_seconds: Time for the zygote, and for each sandbox, to get ready.
+        end_timeout_seconds: Time for a sandbox to end before its lane is killed.
+        lanes: Lanes that are kept while no sandbox of theirs is in use.
+        lane_jobs: Jobs after which a lane is replaced.
     """
 
     data_dir: Path
     tmp_bytes: int = 16 << 20
     boot_timeout_seconds: float = 20.0
-
-
-class ProcessSandbox:
-    """A supervisor in namespaces of its own; see `services.executor.sandbox.Sandbox`."""
-
-    def __init__(
-        self, zygote: Zygote, identity: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        self._zygote = zygote
-        self._identity = identity
-        self._reader = reader
-        self._writer = writer
-        self._destroyed = False
-
-    async def boot(self) -> None:
-        """Waits for the harness's first frame. Raises SandboxLost."""
-        try:
-            if await protocol.read_frame(self._reader, 64) != protocol.READY:
-                raise SandboxLost("the harness speaks another protocol than this executor")
-        except (asyncio.IncompleteReadError, ValueError, OSError) as error:
-            raise SandboxLost(f"the sandbox ended before it was ready: {error}") from error
-
-    async def run(self, job: bytes) -> bytes:
-        """Sends a job and returns the reply; see the protocol."""
-        try:
-            self._writer.write(job)
-            await self._writer.drain()
-            return await protocol.read_frame(self._reader)
-        except (asyncio.IncompleteReadError, ConnectionError) as error:
-            if self._destroyed:
-                raise SandboxLost("the sandbox was destroyed") from error
-            status = await self._zygote.status(self._identity)
-            code = os.waitstatus_to_exitcode(status)
-            raise HarnessDied(f"the harness ended with {code}", out_of_memory=code == -9) from error
-        except ValueError as error:
-            raise HarnessDied(f"the harness was made to answer nonsense: {error}") from error
-
-    async def destroy(self) -> None:
-        """Kills the sandbox and waits until the kernel has removed it."""
-        self._destroyed = True
-        self._writer.close()
-        await asyncio.shield(self._zygote.kill(self._identity))
+    end_timeout_seconds: float = 5.0
+    lanes: int = 64
+    lane_jobs: int = 1000
 
 
 class ProcessBackend:
@@ -87,6 +51,8 @@ class ProcessBackend:
     def __init__(self, options: ProcessOptions) -> None:
         self._options = options
         self._zygote: Zygote | None = None
+        self._idle: deque[Lane] = deque()
+        self._finishing: set[asyncio.Task[None]] = set()
         self._rootfs: Rootfs | None = None
         self._restart = asyncio.Lock()
         self._stopped = False
@@ -105,7 +71,27 @@ class ProcessBackend:
         return BackendInfo(core_pb2.SANDBOX_BACKEND_PROCESS, _ISOLATION, isolated=True)
 
     async def create(self) -> Sandbox:
-        """Forks a sandbox and waits until its harness is ready."""
+        """Returns a sandbox whose child waits for a program: one that a lane has ready, or that of a new lane."""
+        while self._idle:
+            lane = self._idle.popleft()
+            try:
+                return await self._ready(lane)
+            except SandboxLost as error:
+                self._log.warning("a lane is given up", why=str(error))
+        return await self._ready(await self._new_lane())
+
+    async def _ready(self, lane: Lane) -> Sandbox:
+        try:
+            async with asyncio.timeout(self._options.boot_timeout_seconds):
+                await lane.ready()
+        except BaseException as error:
+            await asyncio.shield(lane.close())
+            if isinstance(error, TimeoutError):
+                raise SandboxLost("the sandbox did not get ready in time") from error
+            raise
+        return ProcessSandbox(lane, self._finish)
+
+    async def _new_lane(self) -> Lane:
         zygote = await self._living_zygote()
         ours, theirs = _socket_pair(socket.SOCK_STREAM)
         try:
@@ -121,17 +107,27 @@ class ProcessBackend:
         except BaseException:
             ours.close()
             raise
-        sandbox = ProcessSandbox(zygote, identity, reader, writer)
-        try:
-            async with asyncio.timeout(self._options.boot_timeout_seconds):
-                await sandbox.boot()
-        except TimeoutError as error:
-            await sandbox.destroy()
-            raise SandboxLost("the sandbox did not get ready in time") from error
-        except BaseException:
-            await asyncio.shield(sandbox.destroy())
-            raise
-        return sandbox
+        return Lane(zygote, identity, reader, writer)
+
+    def _finish(self, lane: Lane, unanswered: bool) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._end_sandbox(lane, unanswered))
+        self._finishing.add(task)
+        task.add_done_callback(self._finishing.discard)
+        return task
+
+    async def _end_sandbox(self, lane: Lane, unanswered: bool) -> None:
+        """Ends a lane's sandbox, and the lane too if it is busy with it, broken, worn or not needed."""
+        if not unanswered and lane.alive:
+            try:
+                async with asyncio.timeout(self._options.end_timeout_seconds):
+                    await lane.end_job()
+            except (SandboxLost, TimeoutError) as error:
+                self._log.warning("a lane is given up", why=str(error) or "it does not end its sandbox")
+            else:
+                if not self._stopped and len(self._idle) < self._options.lanes and lane.jobs < self._options.lane_jobs:
+                    self._idle.append(lane)
+                    return
+        await lane.close()
 
     async def ping(self) -> None:
         """Returns if there is a zygote; starts one if it was killed."""
@@ -142,8 +138,10 @@ class ProcessBackend:
         self._stopped = True
         async with self._restart:
             zygote, self._zygote = self._zygote, None
+            self._idle.clear()
             if zygote is not None:
                 await zygote.close()
+        await asyncio.gather(*self._finishing, return_exceptions=True)
 
     async def _living_zygote(self) -> Zygote:
         async with self._restart:

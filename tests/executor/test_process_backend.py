@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -27,6 +28,7 @@ from services.executor.zygote_client import Zygote
 from tests.executor.conftest import DOUBLE, descendants, double_suite, refused, started, until
 
 REPOSITORY = Path(__file__).parents[2]
+_SPARE = 4  # sandboxes that the pool may hold at one time and not at another; each is three processes
 ENDLESS = jobs.program("while True: pass", Limits()) + jobs.batch([], Limits(), visible=0)
 
 
@@ -70,8 +72,10 @@ async def test_a_killed_zygote_is_not_the_submissions_failure(data_dir: Path) ->
     before = set(harnesses(os.getpid()))
     async with started("process", data_dir) as executor:
         await executor.grade(DOUBLE)
+        await until(executor.all_free)
         grading = asyncio.create_task(refused(executor.grade("while True: pass", double_suite(cpu_seconds=20))))
-        await until(lambda: len(harnesses(os.getpid(), before)) >= 5)
+        await until(lambda: executor.gauge("codearena_executor_slots", state="busy") == 1)
+        await asyncio.sleep(0.2)
         os.kill(harnesses(os.getpid(), before)[0], signal.SIGKILL)
 
         error = await grading
@@ -92,17 +96,17 @@ async def test_nothing_is_kept_of_two_hundred_gradings(data_dir: Path) -> None:
         return len(list(Path("/proc/self/fd").iterdir()))
 
     async with started("process", data_dir, slots=4) as executor:
-        await asyncio.gather(*(executor.grade(DOUBLE) for _ in range(8)))
-        await until(lambda: executor.gauge("codearena_sandbox_pool_size", backend="process", state="idle") == 1)
-        before, processes = open_files(), len(harnesses(os.getpid()))
-        programs = [DOUBLE, "import os\nos._exit(3)", "print('x' * 70000)\n" + DOUBLE, "x ="] * 50
-
-        responses = await asyncio.gather(*map(executor.grade, programs))
-
-        assert {response.outcome for response in responses[0::2]} == {core.OUTCOME_PASSED}
+        programs = [DOUBLE, "import os\nos._exit(3)", "print('x' * 70000)\n" + DOUBLE, "x ="]
+        await asyncio.gather(*(executor.grade(f"{program}\n# {n}") for program in programs for n in range(10)))
         await until(executor.all_free)
-        await until(lambda: open_files() <= before)
-        await until(lambda: len(harnesses(os.getpid())) <= processes)
+        before, processes = open_files(), len(harnesses(os.getpid()))
+
+        graded = await asyncio.gather(*(executor.grade(f"{p}\n# {n}") for p in programs for n in range(50, 100)))
+
+        assert {response.outcome for response in (*graded[:50], *graded[100:150])} == {core.OUTCOME_PASSED}
+        await until(executor.all_free)
+        await until(lambda: open_files() <= before + _SPARE)
+        await until(lambda: len(harnesses(os.getpid())) <= processes + 3 * _SPARE)
 
 
 async def test_a_cancelled_creation_leaves_no_process(data_dir: Path) -> None:
@@ -120,14 +124,27 @@ async def test_a_cancelled_creation_leaves_no_process(data_dir: Path) -> None:
         await until(lambda: harnesses(os.getpid(), before) == [])
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-async def test_an_executor_that_is_ended_leaves_no_process(data_dir: Path, how: signal.Signals) -> None:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+        return int(probe.getsockname()[1])
+
+
+def is_busy(metrics_port: int) -> bool:
+    """Whether the executor of these metrics runs a program."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{metrics_port}/metrics", timeout=5) as page:
+            return b'codearena_executor_slots{state="busy"} 1.0' in page.read()
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+async def test_an_executor_that_is_ended_leaves_no_process(data_dir: Path, how: signal.Signals) -> None:
+    port, metrics_port = free_port(), free_port()
     variables = {
         "CODEARENA_EXECUTOR_PORT": str(port),
-        "CODEARENA_EXECUTOR_METRICS_PORT": "0",
+        "CODEARENA_EXECUTOR_METRICS_PORT": str(metrics_port),
         "CODEARENA_SANDBOX_BACKEND": "process",
         "CODEARENA_DATA_DIR": str(data_dir),
     }
@@ -144,7 +161,8 @@ async def test_an_executor_that_is_ended_leaves_no_process(data_dir: Path, how: 
             request = wire.ExecuteRequest(code="import time\ntime.sleep(1)\n" + DOUBLE, suite=double_suite())
             stub = ExecutorServiceStub(channel)
             grading = asyncio.ensure_future(stub.Execute(request, timeout=60, wait_for_ready=True))
-            await until(lambda: len(harnesses(process.pid)) >= 6)
+            await until(lambda: is_busy(metrics_port))
+            await asyncio.sleep(0.2)
             ours = harnesses(process.pid)
 
             process.send_signal(how)

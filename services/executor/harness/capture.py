@@ -8,19 +8,22 @@ _CHUNK = 1 << 16
 
 
 class Capture:
-    """The two output pipes of one child after another.
+    """What the children of one program print.
 
     Args:
-        limit: Bytes on both together after which a child is stopped.
+        limit: Bytes on both streams together after which a child is stopped.
         keep: Bytes of each that are kept.
+
+    Attributes:
+        keeping: Whether what comes is kept, or only counted.
+        total: Bytes that came from the present child.
     """
 
     def __init__(self, limit: int, keep: int) -> None:
         self._limit = limit
         self._keep = keep
-        self.kept: dict[str, bytearray] = {"stdout": bytearray(), "stderr": bytearray()}
+        self._kept = {"stdout": bytearray(), "stderr": bytearray()}
         self.total = 0
-        self.open: dict[int, str] = {}
         self.keeping = True
 
     @property
@@ -28,40 +31,18 @@ class Capture:
         """Whether more was written than is allowed."""
         return self.total > self._limit
 
-    def watch(self, stdout: int, stderr: int) -> None:
-        """Takes over the reading ends of a new child's pipes."""
-        self.close()
-        self.open = {stdout: "stdout", stderr: "stderr"}
-        for descriptor in self.open:
-            os.set_blocking(descriptor, False)
+    def text(self, stream: str) -> str:
+        """Returns what was kept of "stdout" or "stderr"."""
+        return self._kept[stream].decode(errors="backslashreplace")
 
-    def drain(self, descriptor: int) -> None:
-        """Reads what waits on one pipe, at most one chunk."""
+    def drain(self, descriptor: int, stream: str) -> bool:
+        """Reads what waits on a non-blocking pipe, at most one chunk. Returns False at its end."""
         try:
             data = os.read(descriptor, _CHUNK)
         except BlockingIOError:
-            return
-        if not data:
-            del self.open[descriptor]
-            os.close(descriptor)
-            return
-        self._take(self.kept[self.open[descriptor]], data)
-
-    def drain_all(self) -> None:
-        """Reads all that waits, until the pipes are empty or the limit is passed."""
-        for descriptor in list(self.open):
-            before = -1
-            while descriptor in self.open and before != self.total and not self.flooded:
-                before = self.total
-                self.drain(descriptor)
-
-    def close(self) -> None:
-        """Closes the pipes."""
-        for descriptor in self.open:
-            os.close(descriptor)
-        self.open = {}
-
-    def _take(self, kept: bytearray, data: bytes) -> None:
+            return True
         self.total += len(data)
         if self.keeping:
+            kept = self._kept[stream]
             kept += data[: max(0, self._keep - len(kept))]
+        return bool(data)

@@ -1,8 +1,8 @@
 """The process that loads a submission and evaluates cases. Everything in it belongs to the submission.
 
-It speaks to the supervisor over one socket. What it receives are frames of JSON, one a case. What it sends are
-frames of one kind byte, a four-byte case number and a payload. It could send anything: the supervisor believes
-nothing but that a frame arrived.
+It speaks to the supervisor over one socket. What it receives are frames of JSON, the program and then one a case. What
+it sends are frames of one kind byte, a four-byte case number and a payload. It could send anything: the supervisor
+believes nothing but that a frame arrived.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import traceback
 import types
 from typing import Any, NoReturn
 
-from . import frames
+from . import frames, lockdown
 from .encode import NotComparable, encode
 
 KIND = struct.Struct(">cI")
@@ -29,17 +29,38 @@ MODULE_NAME, FILE_NAME = "fix", "fix.py"
 _MAX_TEXT = 4000
 
 
-def serve(channel: int, program: dict[str, Any]) -> NoReturn:
-    """Loads the program, then answers cases until the supervisor closes the channel. Never returns."""
-    if program["mode"] == "script":
-        _run_script(channel, program["code"])
-    namespace = _load(channel, program["code"])
-    while True:
-        try:
-            case = json.loads(frames.read_frame(channel))
-        except EOFError:
-            os._exit(0)
-        _answer(channel, namespace, case, marked=program["trusted"])
+def serve(channel: int, *, own_users: bool) -> NoReturn:
+    """Takes a program and answers its cases until the supervisor closes the channel. Never returns.
+
+    Args:
+        channel: Where frames come from and go to.
+        own_users: Whether there is a user namespace of one's own. Only there is RLIMIT_NPROC the child's; else the
+            kernel counts the threads of all sandboxes together, and something else must bound them.
+    """
+    inbox = frames.Frames(channel)
+    try:
+        program = json.loads(inbox.next())
+        if not own_users:
+            program["rlimits"].pop("NPROC", None)
+        lockdown.set_limits(program["rlimits"])
+        _give_stdin(program["stdin"])
+        if program["mode"] == "script":
+            _run_script(channel, program["code"])
+        namespace = _load(channel, program["code"])
+        while True:
+            _answer(channel, namespace, json.loads(inbox.next()), marked=program["trusted"])
+    except EOFError:
+        os._exit(0)
+
+
+def _give_stdin(text: str) -> None:
+    if not text:
+        return
+    with open("stdin.txt", "w+", encoding="utf-8") as file:
+        os.unlink("stdin.txt")
+        file.write(text)
+        file.seek(0)
+        os.dup2(file.fileno(), 0)
 
 
 def _send(channel: int, kind: bytes, number: int, payload: bytes = b"") -> None:
@@ -75,7 +96,8 @@ def _compiled(code: str) -> types.CodeType:
 
 
 def _answer(channel: int, namespace: dict[str, Any], case: dict[str, Any], *, marked: bool) -> None:
-    number, started = case["number"], time.process_time_ns()
+    number = case["number"]
+    started = time.process_time_ns() if marked else 0
     try:
         namespace.update(case["names"])
         if case["setup"]:

@@ -6,27 +6,39 @@ import os
 import time
 
 
-def cpu_nanoseconds(pid: int) -> int:
-    """Returns the CPU time of all threads of a process, or 0 if it is gone.
+class Account:
+    """The kernel's account of one living process.
 
-    The clock id is made as the kernel's include/linux/posix-timers_types.h does (MAKE_PROCESS_CPUCLOCK with
-    CPUCLOCK_SCHED).
+    Args:
+        pid: The process. All of its threads count.
     """
-    try:
-        return time.clock_gettime_ns((~pid << 3) | 2)
-    except OSError:
-        return 0
 
+    def __init__(self, pid: int) -> None:
+        # As the kernel's include/linux/posix-timers_types.h makes it: MAKE_PROCESS_CPUCLOCK with CPUCLOCK_SCHED.
+        self._clock = (~pid << 3) | 2
+        try:
+            self._status = os.open(f"/proc/{pid}/status", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            self._status = -1  # there is no /proc here
 
-def peak_memory_bytes(pid: int) -> int:
-    """Returns the peak resident memory of a process, or 0 where there is no /proc."""
-    try:
-        descriptor = os.open(f"/proc/{pid}/status", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return 0
-    try:
-        text = os.read(descriptor, 4096)
-    finally:
-        os.close(descriptor)
-    _, found, rest = text.partition(b"VmHWM:")
-    return int(rest.split(None, 1)[0]) * 1024 if found else 0
+    def cpu_nanoseconds(self) -> int:
+        """Returns the CPU time so far, or 0 if the process is gone."""
+        try:
+            return time.clock_gettime_ns(self._clock)
+        except OSError:
+            return 0
+
+    def peak_memory_bytes(self) -> int:
+        """Returns the peak resident memory so far, or 0 if the process is gone or there is no /proc."""
+        try:
+            text = os.pread(self._status, 4096, 0)
+        except OSError:
+            return 0
+        _, found, rest = text.partition(b"VmHWM:")
+        return int(rest.split(None, 1)[0]) * 1024 if found else 0
+
+    def close(self) -> None:
+        """Lets go of the process. Idempotent."""
+        if self._status >= 0:
+            os.close(self._status)
+            self._status = -1

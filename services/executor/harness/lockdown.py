@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import os
 import resource
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from . import syscalls
 
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 4, 24, 38
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
 _SIGKILL = 9
 _SET_MODE_FILTER, _FLAG_NEW_LISTENER = 1, 8
 _ALLOW, _KILL, _NOTIFY, _ERRNO = 0x7FFF0000, 0x80000000, 0x7FC00000, 0x00050000
@@ -19,7 +20,6 @@ _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _OFFSET_NUMBER, _OFFSET_ARCH, _OFFSET_ARGUMENTS = 0, 4, 16
 _X32_BIT = 0x40000000
 _CLONE_THREAD = 0x00010000
-_LAST_CAPABILITY = 63
 
 # Refused outright: nothing that repairs code needs them, and each has served somebody's escape, or holds memory
 # outside the limits, or reaches another process.
@@ -67,6 +67,11 @@ def prctl(option: int, argument: int) -> None:
         raise OSError(number, f"prctl {option}: {os.strerror(number)}")
 
 
+def show() -> None:
+    """Makes this process dumpable: the kernel then lets it write to its own files in /proc."""
+    prctl(_PR_SET_DUMPABLE, 1)
+
+
 def hide() -> None:
     """Makes this process undumpable: others of its user can neither trace it nor open its descriptors."""
     prctl(_PR_SET_DUMPABLE, 0)
@@ -78,10 +83,11 @@ def die_with_parent() -> None:
 
 
 def drop_capabilities() -> None:
-    """Gives up every capability for ever, also those of a user namespace of one's own."""
-    for capability in range(_LAST_CAPABILITY + 1):
-        if _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) != 0:
-            break
+    """Gives up every capability for ever, also those of a user namespace of one's own.
+
+    Without new privileges no program that is started can have one again, whatever the bounding set.
+    """
+    prctl(_PR_SET_NO_NEW_PRIVS, 1)
     header = struct.pack("=Ii", 0x20080522, 0)
     if _libc.capset(header, struct.pack("=6I", 0, 0, 0, 0, 0, 0)) != 0:
         number = ctypes.get_errno()
@@ -120,12 +126,18 @@ def filter_syscalls() -> tuple[str, int]:
     if not machine_is_known():
         return "none", -1
     prctl(_PR_SET_NO_NEW_PRIVS, 1)
-    listener = _install(_program(_NOTIFY), _FLAG_NEW_LISTENER)
+    listener = _install(_program(_NOTIFY, os.getpid()), _FLAG_NEW_LISTENER)
     if listener >= 0:
         return "notify", listener
-    if _install(_program(_ERRNO), 0) == 0:
+    if _install(_program(_ERRNO, os.getpid()), 0) == 0:
         return "errno", -1
     return "none", -1
+
+
+def prepare() -> None:
+    """Assembles the filter of a child that is process 1 of a namespace, so that its copies need not."""
+    if machine_is_known():
+        _program(_NOTIFY, 1)
 
 
 def _install(program: bytes, flags: int) -> int:
@@ -135,9 +147,19 @@ def _install(program: bytes, flags: int) -> int:
     return int(_libc.syscall(number, _SET_MODE_FILTER, flags, ctypes.c_char_p(pointer)))
 
 
-def _program(refusal: int) -> bytes:
+@functools.lru_cache(maxsize=4)
+def _program(refusal: int, pid: int) -> bytes:
     """Assembles the filter as classic BPF; see the kernel's Documentation/userspace-api/seccomp_filter.rst."""
     table = syscalls.BY_MACHINE[MACHINE]
+    bodies = {table[name]: [_refuse(refusal, name)] for name in _REFUSED if name in table}
+    bodies |= {
+        # glibc falls back to clone, whose flags can be read here
+        table["clone3"]: [_op(_RETURN, _ERRNO | errno.ENOSYS)],
+        table["clone"]: _unless_bit(0, _CLONE_THREAD, _refuse(refusal, "clone")),
+        table["kill"]: _unless_argument(0, (pid,), _refuse(refusal, "kill")),
+        table["tgkill"]: _unless_argument(0, (pid,), _refuse(refusal, "tgkill")),
+        table["prlimit64"]: _unless_argument(0, (pid, 0), _refuse(refusal, "prlimit64")),
+    }
     code = [
         _op(_LOAD, _OFFSET_ARCH),
         _op(_EQUAL, syscalls.AUDIT_ARCH[MACHINE], 1, 0),
@@ -145,17 +167,10 @@ def _program(refusal: int) -> bytes:
         _op(_LOAD, _OFFSET_NUMBER),
         _op(_AT_LEAST, _X32_BIT, 0, 1),
         _op(_RETURN, _KILL),
-        # glibc falls back to clone, whose flags can be read here
-        *_when(table["clone3"], _op(_RETURN, _ERRNO | errno.ENOSYS)),
-        *_when(table["clone"], *_unless_bit(0, _CLONE_THREAD, _refuse(refusal, "clone"))),
-        *_when(table["kill"], *_unless_own(0, _refuse(refusal, "kill"))),
-        *_when(table["tgkill"], *_unless_own(0, _refuse(refusal, "tgkill"))),
-        *_when(table["prlimit64"], *_unless_own(0, _refuse(refusal, "prlimit64"), or_zero=True)),
+        _op(_AT_LEAST, syscalls.FIRST_UNKNOWN, 0, 1),
+        _op(_RETURN, _ERRNO | errno.ENOSYS),
+        *_tree(sorted(bodies.items())),
     ]
-    for name in _REFUSED:
-        if name in table:
-            code += _when(table[name], _refuse(refusal, name))
-    code.append(_op(_RETURN, _ALLOW))
     return b"".join(code)
 
 
@@ -163,9 +178,14 @@ def _op(operation: int, operand: int, if_true: int = 0, if_false: int = 0) -> by
     return struct.pack("=HBBI", operation, if_true, if_false, operand)
 
 
-def _when(number: int, *body: bytes) -> list[bytes]:
-    """Runs `body` if the system call has this number; the body must return."""
-    return [_op(_EQUAL, number, 0, len(body)), *body]
+def _tree(bodies: Sequence[tuple[int, list[bytes]]]) -> list[bytes]:
+    """Returns a binary search for the system call's number; each body ends in a return, what has none is allowed."""
+    middle = len(bodies) // 2
+    if middle == 0:
+        ((number, body),) = bodies
+        return [_op(_EQUAL, number, 0, len(body)), *body, _op(_RETURN, _ALLOW)]
+    lower = _tree(bodies[:middle])
+    return [_op(_AT_LEAST, bodies[middle][0], len(lower), 0), *lower, *_tree(bodies[middle:])]
 
 
 def _refuse(refusal: int, name: str) -> bytes:
@@ -173,16 +193,10 @@ def _refuse(refusal: int, name: str) -> bytes:
 
 
 def _unless_bit(argument: int, bit: int, refusal: bytes) -> list[bytes]:
-    return [
-        _op(_LOAD, _OFFSET_ARGUMENTS + 8 * argument),
-        _op(_ANY_BIT, bit, 1, 0),
-        refusal,
-        _op(_RETURN, _ALLOW),
-    ]
+    return [_op(_LOAD, _OFFSET_ARGUMENTS + 8 * argument), _op(_ANY_BIT, bit, 1, 0), refusal, _op(_RETURN, _ALLOW)]
 
 
-def _unless_own(argument: int, refusal: bytes, *, or_zero: bool = False) -> list[bytes]:
-    """Allows the call only if its argument is this process's id (or 0, itself)."""
-    own = [_op(_EQUAL, os.getpid(), 2 if or_zero else 1, 0)]
-    zero = [_op(_EQUAL, 0, 1, 0)] if or_zero else []
-    return [_op(_LOAD, _OFFSET_ARGUMENTS + 8 * argument), *own, *zero, refusal, _op(_RETURN, _ALLOW)]
+def _unless_argument(argument: int, allowed: Sequence[int], refusal: bytes) -> list[bytes]:
+    """Allows the call only if its argument is one of a few values."""
+    checks = [_op(_EQUAL, value, len(allowed) - index, 0) for index, value in enumerate(allowed)]
+    return [_op(_LOAD, _OFFSET_ARGUMENTS + 8 * argument), *checks, refusal, _op(_RETURN, _ALLOW)]

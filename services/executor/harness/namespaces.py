@@ -15,6 +15,10 @@ NEW_NS, NEW_UTS, NEW_IPC, NEW_USER, NEW_PID, NEW_NET = (
     0x20000000,
     0x40000000,
 )
+PARENT = 0x00008000
+"""Makes the new process a child of the caller's parent."""
+SANDBOX = NEW_USER | NEW_PID | NEW_NS | NEW_IPC | NEW_UTS
+"""What keeps a sandbox apart from others; the network namespace around all of them has no device."""
 RDONLY, NOSUID, NODEV, NOEXEC, REMOUNT, BIND, REC, PRIVATE = 1, 2, 4, 8, 32, 4096, 16384, 1 << 18
 _SIGCHLD = 17
 _DETACH = 2

@@ -1,6 +1,8 @@
-"""Process 1 of a sandbox: takes one program, watches it answer cases, reports what the kernel saw.
+"""Watches over one program at a time: has a child made, hands it its cases, reports what the kernel saw.
 
-The job is JSON in two or more frames on stdin. The first one is the program:
+It is process 1 of a container, which serves one job, or of a namespace of its own, in which it serves one job after
+the other, each in a child with further namespaces of that child's own. It says `READY` when a child has restricted
+itself and waits. A job is JSON in two or more frames on stdin. The first one is the program:
 
     {"mode": "cases" | "script", "code": str, "trusted": bool, "stdin": str, "rlimits": {name: int},
      "output_limit": bytes, "output_keep": bytes, "load_cpu": ns, "load_wall": ns, "total_wall": ns}
@@ -10,8 +12,9 @@ Each further one is a batch and is answered by one frame, as `_Run.reply` builds
     {"cases": [{"number": int, "setup": str, "call": str, "names": {name: int}}], "cpu": ns, "wall": ns,
      "visible": int, "stop_cpu": ns}
 
-The child is forked before a batch is read, so that it does not inherit inputs which it has not been given. A case
-that ends the child is followed by a fresh child that loads the program again.
+An empty frame ends the job, or the child that waits for one. It is answered by `GONE` when the child is no more, and
+by another `READY` when the next one is there. A case that ends the child is followed by a fresh child that loads the
+program again.
 """
 
 from __future__ import annotations
@@ -23,43 +26,59 @@ import os
 import random
 import signal
 import time
+from collections.abc import Sequence
 from typing import Any
 
-from . import kernel, lockdown
+from . import lockdown
+from .boot import Isolation
 from .capture import Capture
-from .frames import read_frame, write_frame
+from .frames import Frames, write_frame
 from .refusals import Refusals
+from .template import Template
 from .worker import Answer, Worker
 
-READY = b"codearena-harness-1"
+READY, GONE = b"codearena-harness-2", b"gone"
 _MAX_STOPS = 3
 _MAX_PAYLOADS = 16 << 20
 _STOPPED = frozenset({"timeout", "memory", "output"})
 _GONE = frozenset({"timeout", "memory", "output", "crash", "tamper"})
 
 
-def main(*, own_users: bool = False) -> None:
-    """Serves one job on stdin and stdout, then ends.
+def main(isolation: Isolation | None = None, cgroups: Sequence[int] = ()) -> None:
+    """Serves jobs on stdin and stdout until stdin ends.
 
     Args:
-        own_users: Whether the sandbox has a user namespace of its own. Only there is RLIMIT_NPROC the sandbox's; else
-            the kernel counts the threads of all sandboxes together, and something else must bound them.
+        isolation: Namespaces for each child; None if the sandbox as a whole serves one job and is thrown away.
+        cgroups: Descriptors of `cgroup.procs` files that children are to be in.
     """
     requests, replies = _take_streams()
     _become_quiet()
-    write_frame(replies, READY)
+    template = Template(isolation, cgroups)
+    frames = Frames(requests)
     with contextlib.suppress(EOFError):
-        program = json.loads(read_frame(requests))
-        if not own_users:
-            program["rlimits"].pop("NPROC", None)
-        run = _Run(program)
-        try:
-            while True:
-                batch = json.loads(read_frame(requests))
-                run.batch(batch)
-                write_frame(replies, json.dumps(run.reply()).encode())
-        finally:
-            run.close()
+        while True:
+            _serve(frames, replies, template)
+            write_frame(replies, GONE)
+
+
+def _serve(frames: Frames, replies: int, template: Template) -> None:
+    worker = Worker(template)
+    write_frame(replies, READY)
+    try:
+        program = frames.next()
+    except EOFError:
+        worker.end()
+        raise
+    if not program:
+        worker.end()
+        return
+    run = _Run(template, worker, program)
+    try:
+        while batch := frames.next():
+            run.batch(json.loads(batch))
+            write_frame(replies, json.dumps(run.reply()).encode())
+    finally:
+        run.close()
 
 
 def _take_streams() -> tuple[int, int]:
@@ -84,12 +103,15 @@ def _become_quiet() -> None:
 class _Run:
     """One program from load to last reply."""
 
-    def __init__(self, program: dict[str, Any]) -> None:
+    def __init__(self, template: Template, worker: Worker, program: bytes) -> None:
+        self._template = template
+        self._worker = worker
         self._program = program
-        self._capture = Capture(program["output_limit"], program["output_keep"])
+        self._terms = json.loads(program)
+        self._capture = Capture(self._terms["output_limit"], self._terms["output_keep"])
         self._refusals = Refusals()
-        self._deadline = time.monotonic_ns() + program["total_wall"]
         self._started = time.monotonic_ns()
+        self._deadline = self._started + self._terms["total_wall"]
         self._stops = 0
         self._payloads = 0
         self._early_exit = False
@@ -97,8 +119,7 @@ class _Run:
         self._survivors = 0
         self._ended_usage = [0, 0]
         self._results: list[dict[str, Any]] = []
-        self._filter = "none"
-        self._worker: Worker
+        self._filter = worker.filter
         self._load = self._start()
 
     def batch(self, batch: dict[str, Any]) -> None:
@@ -116,14 +137,13 @@ class _Run:
         """Returns what is known so far, and the results of the last batch."""
         cpu, memory = self._ended_usage
         if self._worker.alive:
-            cpu += kernel.cpu_nanoseconds(self._worker.pid)
-            memory = max(memory, kernel.peak_memory_bytes(self._worker.pid))
-        kept = self._capture.kept
+            used, peak = self._worker.used()
+            cpu, memory = cpu + used, max(memory, peak)
         return {
             "load": self._report(self._load),
             "cases": self._results,
-            "stdout": kept["stdout"].decode(errors="backslashreplace"),
-            "stderr": kept["stderr"].decode(errors="backslashreplace"),
+            "stdout": self._capture.text("stdout"),
+            "stderr": self._capture.text("stderr"),
             "usage": {"cpu": cpu, "memory": memory, "wall": time.monotonic_ns() - self._started},
             "violations": {
                 "early_exit": self._early_exit,
@@ -142,11 +162,10 @@ class _Run:
         self._reap_survivors()
 
     def _start(self) -> Answer:
+        """Has the worker load the program."""
         self._capture.total = 0
-        self._worker = Worker(self._program, self._capture, self._refusals)
-        self._filter = self._worker.filter
-        limit = min(self._program["load_wall"], max(1, self._deadline - time.monotonic_ns()))
-        answer = self._worker.load(self._program["load_cpu"], limit)
+        limit = min(self._terms["load_wall"], max(1, self._deadline - time.monotonic_ns()))
+        answer = self._worker.load(self._program, self._capture, self._refusals, self._terms["load_cpu"], limit)
         if answer.state in {"load_failed", "ended"}:
             self._worker.end()
         if b"SystemExit" in answer.payload[-200:] and answer.state == "load_failed":
@@ -161,6 +180,7 @@ class _Run:
         if not self._worker.alive:
             if self._load.state != "loaded":
                 return Answer("skipped")
+            self._worker = Worker(self._template)
             again = self._start()
             if again.state != "loaded":
                 return again
@@ -185,12 +205,11 @@ class _Run:
         """Kills and counts what outlived the child. Only where we are process 1 of a namespace of our own."""
         if os.getpid() != 1:
             return
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(-1, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):
-            while True:
-                _, status, usage = os.wait4(-1, 0)
-                self._survivors += os.WIFSIGNALED(status)
+        for pid in _others(self._template.pid):
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                os.kill(pid, signal.SIGKILL)
+                _, _, usage = os.wait4(pid, 0)
+                self._survivors += 1
                 self._ended_usage[0] += int((usage.ru_utime + usage.ru_stime) * 1e9)
 
     def _report(self, answer: Answer) -> dict[str, Any]:
@@ -207,3 +226,12 @@ class _Run:
             "wall": answer.wall,
             "memory": answer.memory,
         }
+
+
+def _others(template: int) -> list[int]:
+    """Returns the processes of this namespace but for the supervisor and its template."""
+    try:
+        names = os.listdir("/proc")
+    except OSError:
+        return []
+    return [int(name) for name in names if name.isdecimal() and int(name) not in (1, template)]

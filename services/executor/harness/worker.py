@@ -1,10 +1,9 @@
-"""The supervisor's side of one child: start it, give it a case, watch it, end it."""
+"""The supervisor's side of one child: have it made, give it a case, watch it, end it."""
 
 from __future__ import annotations
 
 import array
 import contextlib
-import gc
 import json
 import os
 import select
@@ -13,16 +12,20 @@ import socket
 import struct
 import time
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
-from . import child, kernel, lockdown
+from . import child
 from .capture import Capture
-from .frames import HEADER
+from .frames import HEADER, frame
+from .kernel import Account
 from .refusals import Refusals
+from .template import Template
 
 MAX_FRAME = 10 << 20
 _POLL_FLOOR = 0.002
-_MAX_DESCRIPTOR = 1 << 16
+_LAST_MOMENT = 200_000_000
+_SETTLING = 100
+_CORES = os.cpu_count() or 1
 
 
 @dataclass
@@ -60,55 +63,69 @@ _STATES = {
 
 
 class Worker:
-    """One child process from fork to reaping.
+    """One child process from birth to reaping.
 
-    Args:
-        program: The job's first frame.
-        capture: Where its output goes.
-        refusals: Where its refused system calls are counted.
+    Attributes:
+        pid: The child.
+        filter: How its refused system calls are answered, see `lockdown.filter_syscalls`.
+        alive: Whether it has not been reaped.
+        usage: CPU nanoseconds and peak bytes, once it has been reaped.
     """
 
-    def __init__(self, program: dict[str, Any], capture: Capture, refusals: Refusals) -> None:
-        self._capture = capture
-        self._refusals = refusals
-        self._inbox = bytearray()
-        self.filter = "none"
+    def __init__(self, template: Template) -> None:
+        born = template.fork()
+        self.pid = born.pid
         self.alive = True
-        self._closed_alive = False
         self.usage = (0, 0)
         self.status = 0
-        ours, theirs = socket.socketpair()
-        out, err = os.pipe(), os.pipe()
-        gc.freeze()
-        self.pid = os.fork()
-        if self.pid == 0:
-            _become_child(program, theirs.detach(), out[1], err[1])
-        theirs.close()
-        os.close(out[1])
-        os.close(err[1])
-        self._socket = ours
-        capture.watch(out[0], err[0])
-        self._receive_filter()
+        self._socket = born.channel
+        self._account = Account(born.pid)
+        self._inbox = bytearray()
+        self._pipes = {born.stdout: "stdout", born.stderr: "stderr"}
+        self._refusals = Refusals()
+        self._poller = select.poll()
+        self.filter, listener = _receive_filter(born.channel)
+        self._attach(listener)
+        self._capture = Capture(0, 0)
+        self._closed_alive = False
+        self._before = self._account.cpu_nanoseconds()
 
-    def _receive_filter(self) -> None:
-        """Reads how the child's filter works, and its listener, before anything untrusted runs."""
-        size = array.array("i").itemsize
-        data, ancillary, _, _ = self._socket.recvmsg(16, socket.CMSG_SPACE(size))
-        self.filter = data.decode(errors="replace") or "none"
-        for _, _, payload in ancillary:
-            self._refusals.watch(struct.unpack("i", payload[:size])[0])
+    def _attach(self, listener: int) -> None:
         self._socket.setblocking(False)
+        self._poller.register(self._socket.fileno(), select.POLLIN)
+        for pipe in self._pipes:
+            os.set_blocking(pipe, False)
+            self._poller.register(pipe, select.POLLIN)
+        if listener >= 0:
+            self._poller.register(listener, select.POLLIN)
+            self._refusals.watch(listener)
 
-    def load(self, cpu_limit: int, wall_limit: int) -> Answer:
-        """Waits until the program is loaded. Limits in nanoseconds."""
-        return self._watch(b"", 0, cpu_limit, wall_limit)
+    def load(self, program: bytes, capture: Capture, refusals: Refusals, cpu_limit: int, wall_limit: int) -> Answer:
+        """Gives the child its program and waits until it is loaded.
+
+        Args:
+            program: The job's first frame.
+            capture: Where its output goes.
+            refusals: Where its refused system calls are counted.
+            cpu_limit: Nanoseconds.
+            wall_limit: Nanoseconds.
+        """
+        self._capture = capture
+        refusals.watch(self._refusals.descriptor)
+        self._refusals = refusals
+        return self._watch(frame(program), 0, cpu_limit, wall_limit)
 
     def ask(self, case: dict[str, Any], cpu_limit: int, wall_limit: int) -> Answer:
         """Gives the child a case and waits for its answer. Limits in nanoseconds."""
-        if self._inbox or self._readable():
+        if self._inbox or self._receive_some() or self._inbox:
             return self._ended(Answer("tamper"))  # it spoke before it was asked
-        data = json.dumps(case).encode()
-        return self._watch(HEADER.pack(len(data)) + data, case["number"], cpu_limit, wall_limit)
+        return self._watch(frame(json.dumps(case).encode()), case["number"], cpu_limit, wall_limit)
+
+    def used(self) -> tuple[int, int]:
+        """Returns CPU nanoseconds and peak bytes so far; without what a child does before it has a program."""
+        if not self.alive:
+            return self.usage
+        return max(0, self._account.cpu_nanoseconds() - self._before), self._account.peak_memory_bytes()
 
     def end(self) -> None:
         """Kills and reaps the child, and reads what it had printed."""
@@ -117,68 +134,95 @@ class Worker:
         self.alive = False
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
-        self._capture.drain_all()
         _, self.status, usage = os.wait4(self.pid, 0)
-        self.usage = (int((usage.ru_utime + usage.ru_stime) * 1e9), usage.ru_maxrss * 1024)
-        self._capture.drain_all()
-        self._capture.close()
+        cpu = int((usage.ru_utime + usage.ru_stime) * 1e9)
+        self.usage = (max(0, cpu - self._before), usage.ru_maxrss * 1024)
+        self._drain_all()
+        for pipe in self._pipes:
+            os.close(pipe)
         self._refusals.close()
+        self._account.close()
         self._socket.close()
 
-    def _readable(self) -> bool:
-        poller = select.poll()
-        poller.register(self._socket.fileno(), select.POLLIN)
-        return bool(poller.poll(0))
-
     def _watch(self, outgoing: bytes, number: int, cpu_limit: int, wall_limit: int) -> Answer:
-        cpu_start, wall_start = kernel.cpu_nanoseconds(self.pid), time.monotonic_ns()
-        mark = 0
+        cpu_start, wall_start = self._account.cpu_nanoseconds(), time.monotonic_ns()
+        mark, spent, passed = 0, 0, 0
+        outgoing = self._send_some(outgoing)
         while True:
-            frame = self._next_frame()
-            spent = max(0, kernel.cpu_nanoseconds(self.pid) - cpu_start)
+            pause = min((cpu_limit - spent) / _CORES, wall_limit - passed) / 1e9
+            outgoing, closed = self._turn(outgoing, max(_POLL_FLOOR, pause))
+            told = self._next_frame()
+            spent = max(0, self._account.cpu_nanoseconds() - cpu_start)
             passed = time.monotonic_ns() - wall_start
-            if frame is not None:
-                answer = _interpret(frame, number)
-                if answer.state == "mark":
-                    mark = int.from_bytes(answer.payload[:8], "big")
-                    continue
-                answer.cpu, answer.mark, answer.wall = spent, mark, passed
-                answer.memory = kernel.peak_memory_bytes(self.pid)
-                self._capture.drain_all()
-                if self._capture.flooded:
-                    answer.state = "output"
-                return answer if answer.state not in {"output", "tamper"} else self._ended(answer)
+            while told is not None:
+                answer = _interpret(told, number)
+                if answer.state != "mark":
+                    answer.cpu, answer.mark, answer.wall = spent, mark, passed
+                    return self._settled(answer)
+                mark = int.from_bytes(answer.payload[:8], "big")
+                told = self._next_frame()
             if self._capture.flooded:
                 return self._ended(Answer("output", cpu=spent, wall=passed))
-            if spent >= cpu_limit or passed >= wall_limit:
-                return self._ended(Answer("timeout", cpu=spent, wall=passed))
-            pause = min((cpu_limit - spent) / os_cpu_count(), wall_limit - passed) / 1e9
-            outgoing, closed = self._turn(outgoing, max(_POLL_FLOOR, pause))
             if closed:
                 return self._vanished(cpu_start, wall_start)
+            if spent >= cpu_limit or passed >= wall_limit:
+                return self._ended(Answer("timeout", cpu=spent, wall=passed))
+
+    def _settled(self, answer: Answer) -> Answer:
+        """Takes in what came with the answer: memory, and what was printed before it."""
+        answer.memory = self._account.peak_memory_bytes()
+        for _ in range(_SETTLING):
+            if self._capture.flooded or not self._turn_pipes(0):
+                break
+        if self._capture.flooded:
+            answer.state = "output"
+        return answer if answer.state not in {"output", "tamper"} else self._ended(answer)
 
     def _turn(self, outgoing: bytes, pause: float) -> tuple[bytes, bool]:
-        """Moves bytes and answers refusals until something happened. Returns what is still to be sent, and EOF."""
-        poller = select.poll()
-        poller.register(self._socket.fileno(), select.POLLIN | (select.POLLOUT if outgoing else 0))
-        for descriptor in self._capture.open:
-            poller.register(descriptor, select.POLLIN)
-        if self._refusals.descriptor >= 0:
-            poller.register(self._refusals.descriptor, select.POLLIN)
+        """Waits until something happens and sees to it. Returns what is still to be sent, and whether all is over."""
+        descriptor = self._socket.fileno()
+        if outgoing:
+            self._poller.modify(descriptor, select.POLLIN | select.POLLOUT)
         closed = False
-        for descriptor, events in poller.poll(pause * 1000):
-            if descriptor == self._refusals.descriptor:
-                if events & select.POLLIN:
-                    self._refusals.answer()
-                else:
-                    self._refusals.close()
-            elif descriptor in self._capture.open:
-                self._capture.drain(descriptor)
-            elif events & select.POLLOUT:
+        for ready, events in self._poller.poll(pause * 1000):
+            if ready != descriptor:
+                self._turn_pipe(ready, events)
+                continue
+            if events & select.POLLOUT:
                 outgoing = self._send_some(outgoing)
-            if descriptor == self._socket.fileno() and events & ~select.POLLOUT:
+                if not outgoing:
+                    self._poller.modify(descriptor, select.POLLIN)
+            if events & ~select.POLLOUT:
                 closed = self._receive_some()
         return outgoing, closed
+
+    def _turn_pipes(self, milliseconds: int) -> bool:
+        """Sees to output and refused calls. Returns whether there were any."""
+        descriptor = self._socket.fileno()
+        found = [event for event in self._poller.poll(milliseconds) if event[0] != descriptor]
+        for ready, events in found:
+            self._turn_pipe(ready, events)
+        return bool(found)
+
+    def _turn_pipe(self, ready: int, events: int) -> None:
+        if ready == self._refusals.descriptor:
+            if events & select.POLLIN:
+                self._refusals.answer()
+                return
+            self._poller.unregister(ready)
+            self._refusals.close()
+        elif not self._capture.drain(ready, self._pipes[ready]):
+            self._poller.unregister(ready)
+            del self._pipes[ready]
+            os.close(ready)
+
+    def _drain_all(self) -> None:
+        """Reads what a dead child had printed, until the pipes are empty or the limit is passed."""
+        for pipe, stream in self._pipes.items():
+            before = -1
+            while before != self._capture.total and not self._capture.flooded:
+                before = self._capture.total
+                self._capture.drain(pipe, stream)
 
     def _send_some(self, outgoing: bytes) -> bytes:
         try:
@@ -189,8 +233,9 @@ class Worker:
             return b""  # the child is gone; reading the socket tells
 
     def _receive_some(self) -> bool:
+        """Takes in what the child has sent. Returns whether it has closed its end."""
         try:
-            data = self._socket.recv(1 << 18)
+            data = self._socket.recv(1 << 16)
         except BlockingIOError:
             return False
         except OSError:
@@ -207,9 +252,9 @@ class Worker:
         end = HEADER.size + length
         if len(self._inbox) < end:
             return None
-        frame = bytes(self._inbox[HEADER.size : end])
+        told = bytes(self._inbox[HEADER.size : end])
         del self._inbox[:end]
-        return frame
+        return told
 
     def _ended(self, answer: Answer) -> Answer:
         self.end()
@@ -218,11 +263,12 @@ class Worker:
     def _vanished(self, cpu_start: int, wall_start: int) -> Answer:
         """The child closed its channel: it ended, or pretends to."""
         self._wait_briefly()
+        cpu = max(0, self._account.cpu_nanoseconds() - cpu_start)
         self.end()
+        cpu = max(cpu, self.usage[0] + self._before - cpu_start)
         killed = os.WIFSIGNALED(self.status)
         number = os.WTERMSIG(self.status) if killed else 0
         wall = time.monotonic_ns() - wall_start
-        cpu = max(0, self.usage[0] - cpu_start)
         if number == signal.SIGXCPU:
             return Answer("timeout", cpu=cpu, wall=wall)
         if number == signal.SIGKILL and not self._closed_alive:
@@ -237,86 +283,38 @@ class Worker:
     def _wait_briefly(self) -> None:
         """Gives a child that closed its channel the moment it needs to end by itself."""
         self._closed_alive = True
-        deadline = time.monotonic_ns() + 200_000_000
+        self._poller.unregister(self._socket.fileno())
+        deadline = time.monotonic_ns() + _LAST_MOMENT
         while time.monotonic_ns() < deadline:
             result = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             if result is not None:
                 self._closed_alive = False
                 return
-            self._turn_output()
-
-    def _turn_output(self) -> None:
-        poller = select.poll()
-        for descriptor in self._capture.open:
-            poller.register(descriptor, select.POLLIN)
-        if self._refusals.descriptor >= 0:
-            poller.register(self._refusals.descriptor, select.POLLIN)
-        for descriptor, events in poller.poll(2):
-            if descriptor in self._capture.open:
-                self._capture.drain(descriptor)
-            elif events & select.POLLIN:
-                self._refusals.answer()
-            else:
-                self._refusals.close()
+            self._turn_pipes(2)
 
 
-def os_cpu_count() -> int:
-    """Returns how many cores a child could use at once."""
-    return os.cpu_count() or 1
+def _receive_filter(channel: socket.socket) -> tuple[str, int]:
+    """Reads how the child's filter works, and its listener, before anything untrusted runs.
+
+    Raises:
+        OSError: The child ended while it restricted itself; it said why on its stderr.
+    """
+    size = array.array("i").itemsize
+    data, ancillary, _, _ = channel.recvmsg(16, socket.CMSG_SPACE(size))
+    if not data:
+        raise OSError("a child could not restrict itself")
+    listener = struct.unpack("i", ancillary[0][2][:size])[0] if ancillary else -1
+    return data.decode(errors="replace"), listener
 
 
-def _interpret(frame: bytes, number: int) -> Answer:
-    if len(frame) < child.KIND.size:
+def _interpret(told: bytes, number: int) -> Answer:
+    if len(told) < child.KIND.size:
         return Answer("tamper")
-    kind, told = child.KIND.unpack_from(frame)
-    payload = frame[child.KIND.size :]
-    if kind == child.MARK and told == number:
+    kind, about = child.KIND.unpack_from(told)
+    payload = told[child.KIND.size :]
+    if kind == child.MARK and about == number:
         return Answer("mark", payload)
     state = _STATES.get(kind)
-    if state is None or (told != number and state != "ended"):
+    if state is None or (about != number and state != "ended"):
         return Answer("tamper")
-    return Answer(state, payload, told)
-
-
-def _become_child(program: dict[str, Any], channel: int, stdout: int, stderr: int) -> NoReturn:
-    try:
-        _arrange_descriptors(program, channel, stdout, stderr)
-        os.setsid()
-        lockdown.prefer_as_victim()
-        lockdown.die_with_parent()
-        lockdown.hide()
-        lockdown.set_limits(program["rlimits"])
-        os.chdir("/tmp" if os.path.isdir("/tmp") else "/")  # noqa: S108  the sandbox's own
-        child.look_like_an_interpreter()
-        mode, listener = lockdown.filter_syscalls()
-        _announce(channel, mode, listener)
-        child.serve(channel, program)
-    except BaseException as error:  # noqa: BLE001  the boundary of the process
-        os.write(2, f"{type(error).__name__}: {error}\n".encode()[:500])
-    os._exit(70)
-
-
-def _arrange_descriptors(program: dict[str, Any], channel: int, stdout: int, stderr: int) -> None:
-    """Leaves the child its three streams and the channel: whatever else is open here is not its own."""
-    os.dup2(_text_as_file(program["stdin"]), 0)
-    os.dup2(stdout, 1)
-    os.dup2(stderr, 2)
-    os.closerange(3, channel)
-    os.closerange(channel + 1, _MAX_DESCRIPTOR)
-
-
-def _text_as_file(text: str) -> int:
-    if not text:
-        return os.open("/dev/null", os.O_RDONLY)
-    descriptor = os.memfd_create("stdin")
-    os.write(descriptor, text.encode())
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    return descriptor
-
-
-def _announce(channel: int, mode: str, listener: int) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, os.dup(channel)) as sock:
-        rights = [] if listener < 0 else [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [listener]))]
-        sock.sendmsg([mode.encode()], rights)
-    if listener >= 0:
-        os.close(listener)
+    return Answer(state, payload, about)

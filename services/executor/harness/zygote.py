@@ -1,15 +1,17 @@
-"""Makes sandboxes out of processes: a warm interpreter that forks a supervisor into fresh namespaces.
+"""Makes sandboxes out of processes: a warm interpreter that forks supervisors into fresh namespaces.
 
 Two programs in one. `launch` (on the host, argument "launch") enters namespaces of its own, makes the read-only
 sandbox root its root, gives up root's rights and becomes the zygote. The zygote holds one socket to the executor and
 serves requests, each one datagram of JSON:
 
-    {"spawn": id} with one descriptor, the sandbox's stream  ->  {"spawned": id} or {"failed": id, "why": text}
+    {"spawn": id} with descriptors: the supervisor's stream, then `cgroup.procs` files for its children
+                                                             ->  {"spawned": id} or {"failed": id, "why": text}
     {"kill": id}                                             ->  {"ended": id, "status": wait status}
 
-A sandbox that ends by itself is announced by the same "ended". Each sandbox gets new user, pid, mount, ipc and uts
-namespaces; the network namespace is the zygote's own, which has no device, and no socket can be had in it. When the
-zygote ends, the kernel ends every sandbox with it, for it is process 1 of a pid namespace around them.
+A supervisor that ends by itself is announced by the same "ended". Each one gets new user, pid, mount, ipc and uts
+namespaces, and so does each child of it, once more; the network namespace is the zygote's own, which has no device,
+and no socket can be had in it. With a supervisor the kernel ends its children, and with the zygote every supervisor:
+each is process 1 of a pid namespace around them.
 """
 
 from __future__ import annotations
@@ -24,13 +26,14 @@ import socket
 import sys
 from typing import Any, NoReturn
 
-from . import lockdown, supervisor
+from . import boot, lockdown, supervisor
 from . import namespaces as ns
+from .template import TemplateGone
 
 CONTROL = 3
 _DEVICES = ("null", "zero", "full", "random", "urandom")
-_SANDBOX = ns.NEW_USER | ns.NEW_PID | ns.NEW_NS | ns.NEW_IPC | ns.NEW_UTS
 _MAX_MESSAGE = 4096
+_MAX_RIGHTS = 8
 _MAX_DESCRIPTOR = 1 << 16
 _ENVIRONMENT = {"PYTHONHASHSEED": "0", "MALLOC_ARENA_MAX": "1", "LANG": "C.UTF-8"}
 
@@ -115,8 +118,7 @@ class _Zygote:
 
     def __init__(self, control: socket.socket, config: dict[str, Any]) -> None:
         self._control = control
-        self._config = config
-        self._user = (os.getuid(), os.getgid())
+        self._isolation = boot.Isolation(os.getuid(), os.getgid(), config["tmp_bytes"])
         self._pids: dict[int, int] = {}
         self._watched: dict[int, int] = {}
         self._poller = select.poll()
@@ -133,27 +135,28 @@ class _Zygote:
                     return
 
     def _request(self) -> bool:
-        data, ancillary, _, _ = self._control.recvmsg(_MAX_MESSAGE, socket.CMSG_SPACE(4))
+        data, ancillary, _, _ = self._control.recvmsg(_MAX_MESSAGE, socket.CMSG_SPACE(4 * _MAX_RIGHTS))
         if not data:
             return False
         message = json.loads(data)
         if "spawn" in message:
-            (stream,) = array.array("i", ancillary[0][2][:4])
-            self._spawn(message["spawn"], stream)
+            stream, *cgroups = array.array("i", ancillary[0][2])
+            self._spawn(message["spawn"], stream, cgroups)
         elif message["kill"] in self._pids:
             os.kill(self._pids[message["kill"]], signal.SIGKILL)
         return True
 
-    def _spawn(self, identity: int, stream: int) -> None:
+    def _spawn(self, identity: int, stream: int, cgroups: list[int]) -> None:
         try:
-            pid = ns.fork_into(_SANDBOX)
+            pid = ns.fork_into(ns.SANDBOX)
+            if pid == 0:
+                _become_supervisor(stream, cgroups, [self._control.fileno(), *self._watched], self._isolation)
         except OSError as error:
-            os.close(stream)
             self._send({"failed": identity, "why": str(error)})
             return
-        if pid == 0:
-            _become_supervisor(stream, [self._control.fileno(), *self._watched], self._user, self._config["tmp_bytes"])
-        os.close(stream)
+        finally:
+            for descriptor in (stream, *cgroups):
+                os.close(descriptor)
         self._pids[identity] = pid
         watch = os.pidfd_open(pid)
         self._watched[watch] = identity
@@ -171,29 +174,18 @@ class _Zygote:
         self._control.send(json.dumps(message).encode())
 
 
-def _become_supervisor(stream: int, private: list[int], user: tuple[int, int], tmp_bytes: int) -> NoReturn:
-    """Process 1 of the new sandbox, still with all rights inside its own user namespace."""
+def _become_supervisor(stream: int, cgroups: list[int], private: list[int], isolation: boot.Isolation) -> NoReturn:
+    """Process 1 of a new namespace, still with all rights inside its own user namespace."""
     status = 1
     try:
         for descriptor in private:
             os.close(descriptor)
-        ns.map_identity(*user)
-        _own_mounts(tmp_bytes)
-        lockdown.drop_capabilities()
+        boot.enter(isolation)
         os.dup2(stream, 0)
         os.dup2(stream, 1)
         os.close(stream)
-        supervisor.main(own_users=True)
+        supervisor.main(isolation, cgroups)
         status = 0
-    except OSError as error:
+    except (OSError, TemplateGone) as error:
         os.write(2, f"sandbox: {error}\n".encode())
     os._exit(status)
-
-
-def _own_mounts(tmp_bytes: int) -> None:
-    options = ns.NOSUID | ns.NODEV | ns.NOEXEC
-    ns.mount("tmpfs", "/tmp", "tmpfs", options, f"size={tmp_bytes},nr_inodes=1024,mode=1777")  # noqa: S108
-    try:
-        ns.mount("proc", "/proc", "proc", options)
-    except OSError:
-        ns.mount("tmpfs", "/proc", "tmpfs", options | ns.RDONLY, "size=4k")

@@ -19,7 +19,7 @@ def send(payload: bytes) -> None:
         left = left[os.write(1, left) :]
 
 
-send(b"codearena-harness-1")
+send(b"codearena-harness-2")
 while header := receive(4):
     scope: dict[str, object] = {"reply": ""}
     try:

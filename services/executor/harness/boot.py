@@ -1,0 +1,90 @@
+"""What a new child does before it knows what it will run: it takes its place and restricts itself."""
+
+from __future__ import annotations
+
+import array
+import os
+import random
+import socket
+from dataclasses import dataclass
+from typing import NoReturn
+
+from . import child, lockdown
+from . import namespaces as ns
+
+CHANNEL = 3
+MAX_DESCRIPTOR = 1 << 16
+_MOUNT_OPTIONS = ns.NOSUID | ns.NODEV | ns.NOEXEC
+
+
+@dataclass(frozen=True)
+class Isolation:
+    """Namespaces of a child's own.
+
+    Attributes:
+        uid: The user it is, inside and outside.
+        gid: The group likewise.
+        tmp_bytes: Size of its /tmp.
+    """
+
+    uid: int
+    gid: int
+    tmp_bytes: int
+
+
+def become_child(channel: int, stdout: int, stderr: int, isolation: Isolation | None) -> NoReturn:
+    """Turns a fresh copy of the template into a child, which then serves its channel. Never returns.
+
+    Args:
+        channel: Where programs and cases come from and answers go to.
+        stdout: Becomes descriptor 1.
+        stderr: Becomes descriptor 2.
+        isolation: Set where the child has been forked into namespaces of its own.
+    """
+    try:
+        _arrange_descriptors(channel, stdout, stderr)
+        os.setsid()
+        lockdown.die_with_parent()
+        lockdown.prefer_as_victim()
+        if isolation is not None:
+            enter(isolation)
+        lockdown.hide()
+        os.chdir("/tmp")  # noqa: S108  the sandbox's own
+        random.seed()
+        child.look_like_an_interpreter()
+        _announce(*lockdown.filter_syscalls())
+        child.serve(CHANNEL, own_users=isolation is not None)
+    except BaseException as error:  # noqa: BLE001  the boundary of the process
+        os.write(2, f"{type(error).__name__}: {error}\n".encode()[:500])
+    os._exit(70)
+
+
+def enter(isolation: Isolation) -> None:
+    """Makes oneself at home in new namespaces: the same user, a /tmp and a /proc of one's own, no capability."""
+    lockdown.show()  # else the kernel keeps /proc/self from us
+    ns.map_identity(isolation.uid, isolation.gid)
+    ns.mount("tmpfs", "/tmp", "tmpfs", _MOUNT_OPTIONS, f"size={isolation.tmp_bytes},nr_inodes=1024,mode=1777")  # noqa: S108
+    try:
+        ns.mount("proc", "/proc", "proc", _MOUNT_OPTIONS)
+    except OSError:
+        ns.mount("tmpfs", "/proc", "tmpfs", _MOUNT_OPTIONS | ns.RDONLY, "size=4k")
+    lockdown.drop_capabilities()
+
+
+def _arrange_descriptors(channel: int, stdout: int, stderr: int) -> None:
+    """Leaves the child its three streams and the channel: whatever else is open here is not its own."""
+    null = os.open("/dev/null", os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(stdout, 1)
+    os.dup2(stderr, 2)
+    os.dup2(channel, CHANNEL)
+    os.closerange(CHANNEL + 1, MAX_DESCRIPTOR)
+
+
+def _announce(mode: str, listener: int) -> None:
+    """Tells the supervisor how refused calls are answered, and hands it the descriptor that announces them."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, os.dup(CHANNEL)) as sock:
+        rights = [] if listener < 0 else [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [listener]))]
+        sock.sendmsg([mode.encode()], rights)
+    if listener >= 0:
+        os.close(listener)

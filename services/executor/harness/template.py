@@ -1,0 +1,112 @@
+"""A process that is never told anything and forks children for one that is.
+
+A child is a copy of the process that forked it, with all that this one has in memory. The supervisor holds inputs that
+a child has not been given yet, and those of earlier programs where it outlives them. So it does not fork children
+itself: it asks the template, which it forked before the first job and which hears nothing but "one more".
+"""
+
+from __future__ import annotations
+
+import array
+import gc
+import os
+import socket
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from . import boot, lockdown
+from . import namespaces as ns
+
+_DESCRIPTORS = struct.Struct("3i")
+_PID = struct.Struct("=q")
+
+
+class TemplateGone(Exception):
+    """The template ended, or the kernel refused it a child."""
+
+
+@dataclass(frozen=True)
+class Born:
+    """A new child, and the supervisor's ends of what connects them: its channel, stdout and stderr."""
+
+    pid: int
+    channel: socket.socket
+    stdout: int
+    stderr: int
+
+
+class Template:
+    """The supervisor's handle of its template.
+
+    Args:
+        isolation: Namespaces that each child gets of its own; None if the whole sandbox is single-use.
+        cgroups: Descriptors of `cgroup.procs` files that the template, and with it every child, is to join.
+    """
+
+    def __init__(self, isolation: boot.Isolation | None, cgroups: Sequence[int] = ()) -> None:
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        gc.freeze()
+        self.pid = os.fork()
+        if self.pid == 0:
+            _serve(theirs.detach(), isolation, cgroups)
+        theirs.close()
+        for descriptor in cgroups:
+            os.close(descriptor)
+
+    def fork(self) -> Born:
+        """Returns a new child of the calling process that has restricted itself and waits for a program.
+
+        Raises:
+            TemplateGone: There is none to be had.
+        """
+        try:
+            self._control.send(b"1")
+            data, ancillary, _, _ = self._control.recvmsg(4096, socket.CMSG_SPACE(_DESCRIPTORS.size))
+        except OSError as error:
+            raise TemplateGone(f"the template does not answer: {error}") from error
+        if not ancillary:
+            raise TemplateGone(data.decode(errors="replace") or "the template ended")
+        channel, stdout, stderr = _DESCRIPTORS.unpack_from(ancillary[0][2])
+        (pid,) = _PID.unpack(data)
+        return Born(pid, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, channel), stdout, stderr)
+
+
+def _serve(control: int, isolation: boot.Isolation | None, cgroups: Sequence[int]) -> NoReturn:
+    """Forks a child for each message; the child's parent is the supervisor."""
+    try:
+        lockdown.die_with_parent()
+        lockdown.hide()
+        for descriptor in cgroups:
+            os.write(descriptor, b"0")
+        os.dup2(control, 3)
+        os.closerange(4, boot.MAX_DESCRIPTOR)
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, 3)
+        flags = ns.PARENT | (0 if isolation is None else ns.SANDBOX)
+        lockdown.prepare()
+        gc.collect()
+        gc.freeze()
+        while sock.recv(16):
+            _fork(sock, flags, isolation)
+    except OSError as error:
+        os.write(2, f"template: {error}\n".encode())
+    os._exit(1)
+
+
+def _fork(sock: socket.socket, flags: int, isolation: boot.Isolation | None) -> None:
+    ours, theirs = socket.socketpair()
+    (stdout, write_out), (stderr, write_err) = os.pipe(), os.pipe()
+    try:
+        pid = ns.fork_into(flags)
+        if pid == 0:
+            boot.become_child(theirs.fileno(), write_out, write_err, isolation)
+        rights = array.array("i", [ours.fileno(), stdout, stderr])
+        sock.sendmsg([_PID.pack(pid)], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+    except OSError as error:
+        sock.send(f"the kernel refused a child: {error}".encode()[:500])
+    finally:
+        ours.close()
+        theirs.close()
+        for descriptor in (stdout, stderr, write_out, write_err):
+            os.close(descriptor)
