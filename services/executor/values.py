@@ -11,10 +11,18 @@ MAX_DEPTH = 110
 _SHOWN_CHARACTERS = 500
 _MAX_COLLISIONS = 1000
 _RELATIVE, _ABSOLUTE = 1e-6, 1e-9
+_SCALARS = frozenset({type(None), bool, int, float, str})
 
 
 class BadValue(ValueError):
     """The text is not a value as `harness/encode.py` writes it."""
+
+
+def _refuse_constant(name: str) -> object:
+    raise BadValue(f"a bare {name}")
+
+
+_JSON = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def decode(text: str) -> object:
@@ -24,7 +32,7 @@ def decode(text: str) -> object:
         BadValue: Anything else, or nested deeper than `MAX_DEPTH`.
     """
     try:
-        return _decode(json.loads(text), MAX_DEPTH)
+        return _decode(_JSON.decode(text), MAX_DEPTH)
     except (ValueError, TypeError, LookupError, RecursionError, OverflowError, MemoryError) as error:
         raise BadValue(f"not a value: {error}") from error
 
@@ -33,12 +41,10 @@ def _decode(node: Any, depth: int) -> object:  # noqa: ANN401
     if depth == 0:
         raise BadValue("nested too deep")
     if isinstance(node, list):
-        return [_decode(item, depth - 1) for item in node]
+        return node if _SCALARS.issuperset(map(type, node)) else [_decode(item, depth - 1) for item in node]
     if isinstance(node, dict):
         ((tag, content),) = node.items()
         return _TAGS[tag](content, depth - 1)
-    if isinstance(node, float):
-        raise BadValue("a bare float")
     return node
 
 
@@ -88,12 +94,12 @@ def _integer(value: object) -> int:
 
 def same(expected: object, got: object) -> bool:
     """Returns whether two values of builtin types are equal as Python sees it; nan equals nan."""
-    return _match(expected, got, _equal_scalars)
+    return expected == got or _match(expected, got, _equal_scalars)
 
 
 def close(expected: object, got: object) -> bool:
     """As `same`, but numbers may differ by 1e-6 relative or 1e-9 absolute."""
-    return _match(expected, got, _close_scalars)
+    return expected == got or _match(expected, got, _close_scalars)
 
 
 def same_elements(expected: object, got: object) -> bool:
