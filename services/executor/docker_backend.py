@@ -16,7 +16,7 @@ from services.executor.docker_owner import this_process
 from services.executor.docker_reaper import Reaper
 from services.executor.docker_sandbox import DockerSandbox
 from services.executor.docker_stream import DockerStream
-from services.executor.image import ImageInfo, ensure_image
+from services.executor.image import ImageInfo, ensure_image, made_from
 from services.executor.sandbox import BackendInfo, SandboxLost
 
 NAME_PREFIX = "codearena-sandbox-"
@@ -74,7 +74,9 @@ class DockerBackend:
         self._seccomp = _has_seccomp(info)
         await self._reaper.start()
         self._image = await ensure_image(self._engine, self._options)
-        return _describe(info, self._image, self._options)
+        tag = self._image.tag
+        origin = await self._engine.call("inspect the sandbox image", lambda client: made_from(client, tag))
+        return _describe(info, self._image, origin, self._options)
 
     async def create(self) -> DockerSandbox:
         """Makes a container and waits until its harness is ready; see `SandboxBackend.create`."""
@@ -154,11 +156,12 @@ def _has_seccomp(info: dict[str, Any]) -> bool:
     return any("seccomp" in option.split(",")[0] for option in info.get("SecurityOptions") or [])
 
 
-def _describe(info: dict[str, Any], image: ImageInfo, options: DockerOptions) -> BackendInfo:
+def _describe(info: dict[str, Any], image: ImageInfo, origin: str, options: DockerOptions) -> BackendInfo:
     """Says what keeps a submission in, and what of it this engine cannot do."""
     cannot = [what for key, what in (("MemoryLimit", "memory"), ("PidsLimit", "pids")) if not info.get(key, True)]
+    runtime = options.runtime or info.get("DefaultRuntime", "?")
     parts = [
-        f"docker {info.get('ServerVersion', '?')} ({options.runtime or info.get('DefaultRuntime', '?')})",
+        f"docker {info.get('ServerVersion', '?')} ({runtime})",
         "no network, no capabilities, read-only root, no new privileges",
         f"{options.container_memory_bytes >> 20} MiB, {options.pids} pids, {options.cpus:g} CPUs",
         "own seccomp profile"
@@ -168,4 +171,5 @@ def _describe(info: dict[str, Any], image: ImageInfo, options: DockerOptions) ->
     ]
     if cannot:
         parts.append(f"WARNING: the engine cannot limit {' and '.join(cannot)}")
-    return BackendInfo(core_pb2.SANDBOX_BACKEND_DOCKER, "; ".join(parts), isolated=not cannot)
+    digest = f"{origin} {runtime} {options.container_memory_bytes}"
+    return BackendInfo(core_pb2.SANDBOX_BACKEND_DOCKER, "; ".join(parts), isolated=not cannot, digest=digest)

@@ -81,6 +81,11 @@ async def ensure_image(engine: DockerEngine, options: DockerOptions, *, rebuild:
         ) from error
 
 
+def made_from(client: APIClient, tag: str) -> str:
+    """Returns what a sandbox image was made from: its tag and its base. Equal ones hold equal files."""
+    return f"{tag} {_base_of(find_image(client, tag) or {})}"
+
+
 class _Images:
     """The steps of `ensure_image`. They block, and raise NoBaseImage, RootfsError and the engine's errors."""
 

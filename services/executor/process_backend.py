@@ -68,7 +68,7 @@ class ProcessBackend:
         except RootfsError as error:
             raise SandboxLost(str(error)) from error
         await self._living_zygote()
-        return BackendInfo(core_pb2.SANDBOX_BACKEND_PROCESS, _ISOLATION, isolated=True)
+        return BackendInfo(core_pb2.SANDBOX_BACKEND_PROCESS, _ISOLATION, isolated=True, digest=self._rootfs.digest)
 
     async def create(self) -> Sandbox:
         """Returns a sandbox whose child waits for a program: one that a lane has ready, or that of a new lane."""

@@ -62,11 +62,14 @@ class BackendInfo:
         kind: The backend's enum value on the wire.
         isolation: One line for people: what keeps a submission in.
         isolated: Whether it may serve beyond loopback.
+        digest: What its sandboxes are made from, harness included: equal ones give equal verdicts. Empty if that is
+            not known; then no verdict is kept.
     """
 
     kind: core_pb2.SandboxBackend.ValueType
     isolation: str
     isolated: bool
+    digest: str = ""
 
 
 class SandboxBackend(Protocol):
