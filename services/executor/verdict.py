@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -81,8 +82,16 @@ def judge_case(case: wire.Case, answer: Answer) -> CaseVerdict:
         outcome = core.OUTCOME_OUTPUT_LIMIT_EXCEEDED if too_large else core.OUTCOME_TESTS_FAILED
         return CaseVerdict(outcome, values.clean(f"a value {answer.payload}", 300), answer)
     outcome = _STATES[answer.state]
-    detail = f" ({values.clean(answer.payload, 100)})" if answer.state == "crash" and answer.payload else ""
+    detail = f" ({_named(answer.payload)})" if answer.state == "crash" and answer.payload else ""
     return CaseVerdict(outcome, _SHOWN[outcome] + detail, answer)
+
+
+def _named(ending: str) -> str:
+    """Returns how a process ended with its signal's name instead of the number."""
+    number = ending.removeprefix("signal ")
+    if number != ending and number.isdecimal() and int(number) in signal.valid_signals():
+        return f"signal {signal.Signals(int(number)).name}"
+    return values.clean(ending, 100)
 
 
 def _judge_value(case: wire.Case, answer: Answer) -> CaseVerdict:

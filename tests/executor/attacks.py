@@ -88,7 +88,7 @@ _attack(
 )
 _attack(
     "a value of hundreds of megabytes",
-    "OUTPUT_LIMIT_EXCEEDED OUT_OF_MEMORY TESTS_FAILED",
+    "OUTPUT_LIMIT_EXCEEDED OUT_OF_MEMORY TESTS_FAILED TIMED_OUT",
     """
     def double(x): return 'x' * 150_000_000
 """,
@@ -413,7 +413,9 @@ _attack(
 """,
 )
 _attack(
-    "a memory bomb while loading", "OUT_OF_MEMORY COMPILE_ERROR", "x = [bytearray(1 << 20) for _ in range(10_000)]\n"
+    "a memory bomb while loading",
+    "OUT_OF_MEMORY COMPILE_ERROR TIMED_OUT",
+    "x = [bytearray(1 << 20) for _ in range(10_000)]\n",
 )
 _attack(
     "a hundred megabytes of output",

@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-import array
+import _socket
 import os
-import random
-import socket
-from dataclasses import dataclass
-from typing import NoReturn
+import struct
+import sys
 
 from . import child, lockdown
 from . import namespaces as ns
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 CHANNEL = 3
 MAX_DESCRIPTOR = 1 << 16
 _MOUNT_OPTIONS = ns.NOSUID | ns.NODEV | ns.NOEXEC
 
 
-@dataclass(frozen=True)
 class Isolation:
     """Namespaces of a child's own.
 
-    Attributes:
+    Args:
         uid: The user it is, inside and outside.
         gid: The group likewise.
         tmp_bytes: Size of its /tmp.
     """
 
-    uid: int
-    gid: int
-    tmp_bytes: int
+    def __init__(self, uid: int, gid: int, tmp_bytes: int) -> None:
+        self.uid = uid
+        self.gid = gid
+        self.tmp_bytes = tmp_bytes
 
 
 def become_child(channel: int, stdout: int, stderr: int, isolation: Isolation | None) -> NoReturn:
@@ -50,7 +52,8 @@ def become_child(channel: int, stdout: int, stderr: int, isolation: Isolation | 
             enter(isolation)
         lockdown.hide()
         os.chdir("/tmp")  # noqa: S108  the sandbox's own
-        random.seed()
+        if "random" in sys.modules:
+            sys.modules["random"].seed()
         child.look_like_an_interpreter()
         _announce(*lockdown.filter_syscalls())
         child.serve(CHANNEL, own_users=isolation is not None)
@@ -83,8 +86,9 @@ def _arrange_descriptors(channel: int, stdout: int, stderr: int) -> None:
 
 def _announce(mode: str, listener: int) -> None:
     """Tells the supervisor how refused calls are answered, and hands it the descriptor that announces them."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, os.dup(CHANNEL)) as sock:
-        rights = [] if listener < 0 else [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [listener]))]
-        sock.sendmsg([mode.encode()], rights)
+    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, CHANNEL)
+    rights = [] if listener < 0 else [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, struct.pack("i", listener))]
+    sock.sendmsg([mode.encode()], rights)
+    sock.detach()
     if listener >= 0:
         os.close(listener)

@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import _sitebuiltins
 import builtins
-import contextlib
-import json
-import linecache
 import os
 import struct
 import sys
 import time
-import traceback
-import types
-from typing import Any, NoReturn
 
-from . import frames, lockdown
+from . import frames, lockdown, plain_json
 from .encode import NotComparable, encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType
+    from typing import Any, NoReturn
 
 KIND = struct.Struct(">cI")
 LOADED, LOAD_FAILED, MARK, VALUE, UNFIT, RAISED, ENDED = b"L", b"F", b"M", b"V", b"U", b"X", b"E"
@@ -39,7 +38,7 @@ def serve(channel: int, *, own_users: bool) -> NoReturn:
     """
     inbox = frames.Frames(channel)
     try:
-        program = json.loads(inbox.next())
+        program = plain_json.loads(inbox.next())
         if not own_users:
             program["rlimits"].pop("NPROC", None)
         lockdown.set_limits(program["rlimits"])
@@ -48,7 +47,7 @@ def serve(channel: int, *, own_users: bool) -> NoReturn:
             _run_script(channel, program["code"])
         namespace = _load(channel, program["code"])
         while True:
-            _answer(channel, namespace, json.loads(inbox.next()), marked=program["trusted"])
+            _answer(channel, namespace, plain_json.loads(inbox.next()), marked=program["trusted"])
     except EOFError:
         os._exit(0)
 
@@ -68,11 +67,22 @@ def _send(channel: int, kind: bytes, number: int, payload: bytes = b"") -> None:
 
 
 def _new_module(name: str, code: str) -> dict[str, Any]:
-    module = types.ModuleType(name)
+    module = type(sys)(name)
     module.__file__ = FILE_NAME
+    module.__dict__["__loader__"] = _Source(code)
     sys.modules[name] = module
-    linecache.cache[FILE_NAME] = (len(code), None, code.splitlines(keepends=True), FILE_NAME)
     return module.__dict__
+
+
+class _Source:
+    """Shows tracebacks and `inspect` the lines of a module that is in no file."""
+
+    def __init__(self, code: str) -> None:
+        self._code = code
+
+    def get_source(self, _name: str) -> str:
+        """See importlib.abc.InspectLoader."""
+        return self._code
 
 
 def _load(channel: int, code: str) -> dict[str, Any]:
@@ -88,7 +98,7 @@ def _load(channel: int, code: str) -> dict[str, Any]:
     return namespace
 
 
-def _compiled(code: str) -> types.CodeType:
+def _compiled(code: str) -> CodeType:
     try:
         return compile(code.removeprefix("\ufeff"), FILE_NAME, "exec", dont_inherit=True)
     except (MemoryError, RecursionError):  # what the parser raises at its own bounds, far below ours
@@ -117,17 +127,21 @@ def _answer(channel: int, namespace: dict[str, Any], case: dict[str, Any], *, ma
 def _flush() -> None:
     """Passes on what was printed so far, so that it counts for this case and not for a later one."""
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(Exception):  # the submission may have closed or replaced it
+        try:
             stream.flush()
+        except Exception:  # noqa: BLE001, S112  the submission may have closed or replaced it
+            continue
 
 
 def _raised(error: BaseException) -> bytes:
     names = [f"{kind.__module__}.{kind.__qualname__}"[:200] for kind in type(error).__mro__[:20]]
-    return json.dumps({"types": names, "text": describe(error)}).encode()
+    return plain_json.dumps({"types": names, "text": describe(error)}).encode()
 
 
 def describe(error: BaseException) -> str:
     """Returns an exception with those frames of its traceback that are the submission's own."""
+    import traceback  # a sandbox boots without it
+
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == FILE_NAME]
     try:
         lines = traceback.format_exception_only(error)

@@ -13,17 +13,20 @@ Subclasses are not exact types, so an object that claims to equal everything doe
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Sequence
-from typing import Any
+
+from . import plain_json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
 
 MAX_DEPTH = 100
 MAX_NODES = 200_000
 MAX_BYTES = 1 << 20
 _SMALL = 1 << 53
 _SEQUENCES: dict[type, str] = {tuple: "tuple", set: "set", frozenset: "frozenset"}
-_JSON = json.JSONEncoder(check_circular=False, ensure_ascii=True, separators=(",", ":"))
 
 
 class NotComparable(Exception):
@@ -115,7 +118,7 @@ def encode(value: Any) -> bytes:  # noqa: ANN401
     Raises:
         NotComparable: It holds something that is not of an exact builtin type, or is too deep or too large.
     """
-    text = _JSON.encode(_Encoder().encode(value, 0))
+    text = plain_json.dumps(_Encoder().encode(value, 0))
     if len(text) > 8 * MAX_BYTES:
         raise NotComparable(f"larger than {MAX_BYTES} bytes")
     return text.encode("ascii")

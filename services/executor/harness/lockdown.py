@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import functools
 import os
 import resource
 import struct
-from collections.abc import Mapping, Sequence
 
 from . import syscalls
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
 _SIGKILL = 9
@@ -42,6 +44,7 @@ _REFUSED = (
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 MACHINE = os.uname().machine
+_assembled: dict[tuple[int, int], bytes] = {}
 
 
 def machine_is_known() -> bool:
@@ -147,9 +150,10 @@ def _install(program: bytes, flags: int) -> int:
     return int(_libc.syscall(number, _SET_MODE_FILTER, flags, ctypes.c_char_p(pointer)))
 
 
-@functools.lru_cache(maxsize=4)
 def _program(refusal: int, pid: int) -> bytes:
     """Assembles the filter as classic BPF; see the kernel's Documentation/userspace-api/seccomp_filter.rst."""
+    if (refusal, pid) in _assembled:
+        return _assembled[refusal, pid]
     table = syscalls.BY_MACHINE[MACHINE]
     bodies = {table[name]: [_refuse(refusal, name)] for name in _REFUSED if name in table}
     bodies |= {
@@ -171,7 +175,8 @@ def _program(refusal: int, pid: int) -> bytes:
         _op(_RETURN, _ERRNO | errno.ENOSYS),
         *_tree(sorted(bodies.items())),
     ]
-    return b"".join(code)
+    _assembled[refusal, pid] = b"".join(code)
+    return _assembled[refusal, pid]
 
 
 def _op(operation: int, operand: int, if_true: int = 0, if_false: int = 0) -> bytes:

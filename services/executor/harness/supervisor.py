@@ -19,23 +19,23 @@ program again.
 
 from __future__ import annotations
 
-import contextlib
+import _signal
 import gc
-import json
 import os
-import random
-import signal
 import time
-from collections.abc import Sequence
-from typing import Any
 
-from . import lockdown
+from . import lockdown, plain_json
 from .boot import Isolation
 from .capture import Capture
 from .frames import Frames, write_frame
 from .refusals import Refusals
 from .template import Template
 from .worker import Answer, Worker
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
 
 READY, GONE = b"codearena-harness-2", b"gone"
 _MAX_STOPS = 3
@@ -55,10 +55,12 @@ def main(isolation: Isolation | None = None, cgroups: Sequence[int] = ()) -> Non
     _become_quiet()
     template = Template(isolation, cgroups)
     frames = Frames(requests)
-    with contextlib.suppress(EOFError):
+    try:
         while True:
             _serve(frames, replies, template)
             write_frame(replies, GONE)
+    except EOFError:
+        return
 
 
 def _serve(frames: Frames, replies: int, template: Template) -> None:
@@ -75,8 +77,8 @@ def _serve(frames: Frames, replies: int, template: Template) -> None:
     run = _Run(template, worker, program)
     try:
         while batch := frames.next():
-            run.batch(json.loads(batch))
-            write_frame(replies, json.dumps(run.reply()).encode())
+            run.batch(plain_json.loads(batch))
+            write_frame(replies, plain_json.dumps(run.reply()).encode())
     finally:
         run.close()
 
@@ -93,9 +95,8 @@ def _take_streams() -> tuple[int, int]:
 
 def _become_quiet() -> None:
     lockdown.hide()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)  # process 1 ignores what it has no handler for
-    random.seed()
+    for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP):
+        _signal.signal(number, _signal.SIG_DFL)  # process 1 ignores what it has no handler for
     gc.collect()
     gc.freeze()
 
@@ -107,7 +108,7 @@ class _Run:
         self._template = template
         self._worker = worker
         self._program = program
-        self._terms = json.loads(program)
+        self._terms = plain_json.loads(program)
         self._capture = Capture(self._terms["output_limit"], self._terms["output_keep"])
         self._refusals = Refusals()
         self._started = time.monotonic_ns()
@@ -206,11 +207,13 @@ class _Run:
         if os.getpid() != 1:
             return
         for pid in _others(self._template.pid):
-            with contextlib.suppress(ProcessLookupError, ChildProcessError):
-                os.kill(pid, signal.SIGKILL)
+            try:
+                os.kill(pid, _signal.SIGKILL)
                 _, _, usage = os.wait4(pid, 0)
-                self._survivors += 1
-                self._ended_usage[0] += int((usage.ru_utime + usage.ru_stime) * 1e9)
+            except (ProcessLookupError, ChildProcessError):
+                continue
+            self._survivors += 1
+            self._ended_usage[0] += int((usage.ru_utime + usage.ru_stime) * 1e9)
 
     def _report(self, answer: Answer) -> dict[str, Any]:
         self._payloads += len(answer.payload)

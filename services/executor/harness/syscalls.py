@@ -5,7 +5,9 @@ Source: the kernel's arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm
 
 from __future__ import annotations
 
-from typing import Final
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 FIRST_UNKNOWN: Final = 463
 """Calls from this number on (setxattrat, Linux 6.13) did not exist when the tables were made: nobody needs them yet."""

@@ -7,17 +7,18 @@ itself: it asks the template, which it forked before the first job and which hea
 
 from __future__ import annotations
 
-import array
+import _socket
 import gc
 import os
-import socket
 import struct
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NoReturn
 
 from . import boot, lockdown
 from . import namespaces as ns
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import NoReturn
 
 _DESCRIPTORS = struct.Struct("3i")
 _PID = struct.Struct("=q")
@@ -27,14 +28,14 @@ class TemplateGone(Exception):
     """The template ended, or the kernel refused it a child."""
 
 
-@dataclass(frozen=True)
 class Born:
     """A new child, and the supervisor's ends of what connects them: its channel, stdout and stderr."""
 
-    pid: int
-    channel: socket.socket
-    stdout: int
-    stderr: int
+    def __init__(self, pid: int, channel: _socket.socket, stdout: int, stderr: int) -> None:
+        self.pid = pid
+        self.channel = channel
+        self.stdout = stdout
+        self.stderr = stderr
 
 
 class Template:
@@ -46,7 +47,7 @@ class Template:
     """
 
     def __init__(self, isolation: boot.Isolation | None, cgroups: Sequence[int] = ()) -> None:
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
         gc.freeze()
         self.pid = os.fork()
         if self.pid == 0:
@@ -63,14 +64,14 @@ class Template:
         """
         try:
             self._control.send(b"1")
-            data, ancillary, _, _ = self._control.recvmsg(4096, socket.CMSG_SPACE(_DESCRIPTORS.size))
+            data, ancillary, _, _ = self._control.recvmsg(4096, _socket.CMSG_SPACE(_DESCRIPTORS.size))
         except OSError as error:
             raise TemplateGone(f"the template does not answer: {error}") from error
         if not ancillary:
             raise TemplateGone(data.decode(errors="replace") or "the template ended")
         channel, stdout, stderr = _DESCRIPTORS.unpack_from(ancillary[0][2])
         (pid,) = _PID.unpack(data)
-        return Born(pid, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, channel), stdout, stderr)
+        return Born(pid, _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, channel), stdout, stderr)
 
 
 def _serve(control: int, isolation: boot.Isolation | None, cgroups: Sequence[int]) -> NoReturn:
@@ -82,7 +83,7 @@ def _serve(control: int, isolation: boot.Isolation | None, cgroups: Sequence[int
             os.write(descriptor, b"0")
         os.dup2(control, 3)
         os.closerange(4, boot.MAX_DESCRIPTOR)
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, 3)
+        sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, 3)
         flags = ns.PARENT | (0 if isolation is None else ns.SANDBOX)
         lockdown.prepare()
         gc.collect()
@@ -94,15 +95,15 @@ def _serve(control: int, isolation: boot.Isolation | None, cgroups: Sequence[int
     os._exit(1)
 
 
-def _fork(sock: socket.socket, flags: int, isolation: boot.Isolation | None) -> None:
-    ours, theirs = socket.socketpair()
+def _fork(sock: _socket.socket, flags: int, isolation: boot.Isolation | None) -> None:
+    ours, theirs = _socket.socketpair()
     (stdout, write_out), (stderr, write_err) = os.pipe(), os.pipe()
     try:
         pid = ns.fork_into(flags)
         if pid == 0:
             boot.become_child(theirs.fileno(), write_out, write_err, isolation)
-        rights = array.array("i", [ours.fileno(), stdout, stderr])
-        sock.sendmsg([_PID.pack(pid)], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+        rights = _DESCRIPTORS.pack(ours.fileno(), stdout, stderr)
+        sock.sendmsg([_PID.pack(pid)], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)])
     except OSError as error:
         sock.send(f"the kernel refused a child: {error}".encode()[:500])
     finally:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import array
-import contextlib
-import json
+import _signal
+import _socket
 import os
 import select
-import signal
-import socket
 import struct
 import time
-from dataclasses import dataclass
-from typing import Any
 
-from . import child
+from . import child, plain_json
 from .capture import Capture
 from .frames import HEADER, frame
 from .kernel import Account
 from .refusals import Refusals
 from .template import Template
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 MAX_FRAME = 10 << 20
 _POLL_FLOOR = 0.002
@@ -28,11 +27,10 @@ _SETTLING = 100
 _CORES = os.cpu_count() or 1
 
 
-@dataclass
 class Answer:
     """How one load or case ended.
 
-    Attributes:
+    Args:
         state: "loaded", "load_failed", "value", "unfit", "raised" or "ended" if the child answered; "timeout",
             "memory", "output", "crash" or "tamper" if not.
         payload: What the child sent with it. Untrusted.
@@ -43,13 +41,14 @@ class Answer:
         memory: Peak resident bytes of the child so far.
     """
 
-    state: str
-    payload: bytes = b""
-    number: int = 0
-    cpu: int = 0
-    mark: int = 0
-    wall: int = 0
-    memory: int = 0
+    def __init__(self, state: str, payload: bytes = b"", number: int = 0, *, cpu: int = 0, wall: int = 0) -> None:
+        self.state = state
+        self.payload = payload
+        self.number = number
+        self.cpu = cpu
+        self.mark = 0
+        self.wall = wall
+        self.memory = 0
 
 
 _STATES = {
@@ -119,7 +118,7 @@ class Worker:
         """Gives the child a case and waits for its answer. Limits in nanoseconds."""
         if self._inbox or self._receive_some() or self._inbox:
             return self._ended(Answer("tamper"))  # it spoke before it was asked
-        return self._watch(frame(json.dumps(case).encode()), case["number"], cpu_limit, wall_limit)
+        return self._watch(frame(plain_json.dumps(case).encode()), case["number"], cpu_limit, wall_limit)
 
     def used(self) -> tuple[int, int]:
         """Returns CPU nanoseconds and peak bytes so far; without what a child does before it has a program."""
@@ -132,8 +131,7 @@ class Worker:
         if not self.alive:
             return
         self.alive = False
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
+        os.kill(self.pid, _signal.SIGKILL)
         _, self.status, usage = os.wait4(self.pid, 0)
         cpu = int((usage.ru_utime + usage.ru_stime) * 1e9)
         self.usage = (max(0, cpu - self._before), usage.ru_maxrss * 1024)
@@ -269,15 +267,11 @@ class Worker:
         killed = os.WIFSIGNALED(self.status)
         number = os.WTERMSIG(self.status) if killed else 0
         wall = time.monotonic_ns() - wall_start
-        if number == signal.SIGXCPU:
+        if number == _signal.SIGXCPU:
             return Answer("timeout", cpu=cpu, wall=wall)
-        if number == signal.SIGKILL and not self._closed_alive:
+        if number == _signal.SIGKILL and not self._closed_alive:
             return Answer("memory", cpu=cpu, wall=wall)  # nobody but the kernel sends it that
-        text = (
-            f"signal {signal.Signals(number).name}"
-            if killed and number in signal.valid_signals()
-            else (f"exit status {os.waitstatus_to_exitcode(self.status)}")
-        )
+        text = f"signal {number}" if killed else f"exit status {os.waitstatus_to_exitcode(self.status)}"
         return Answer("crash", payload=text.encode(), cpu=cpu, wall=wall)
 
     def _wait_briefly(self) -> None:
@@ -293,14 +287,14 @@ class Worker:
             self._turn_pipes(2)
 
 
-def _receive_filter(channel: socket.socket) -> tuple[str, int]:
+def _receive_filter(channel: _socket.socket) -> tuple[str, int]:
     """Reads how the child's filter works, and its listener, before anything untrusted runs.
 
     Raises:
         OSError: The child ended while it restricted itself; it said why on its stderr.
     """
-    size = array.array("i").itemsize
-    data, ancillary, _, _ = channel.recvmsg(16, socket.CMSG_SPACE(size))
+    size = struct.calcsize("i")
+    data, ancillary, _, _ = channel.recvmsg(16, _socket.CMSG_SPACE(size))
     if not data:
         raise OSError("a child could not restrict itself")
     listener = struct.unpack("i", ancillary[0][2][:size])[0] if ancillary else -1

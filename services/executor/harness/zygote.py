@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import array
 import gc
+import importlib
 import json
 import os
 import select
@@ -35,6 +36,11 @@ _DEVICES = ("null", "zero", "full", "random", "urandom")
 _MAX_MESSAGE = 4096
 _MAX_RIGHTS = 8
 _MAX_DESCRIPTOR = 1 << 16
+# What programs under repair import most, and what explains their exceptions: each import saved is milliseconds a fix.
+_PRELOADED = (
+    *("bisect", "collections.abc", "dataclasses", "functools", "heapq", "itertools", "math", "operator", "random"),
+    *("re", "string", "traceback", "typing"),
+)
 _ENVIRONMENT = {"PYTHONHASHSEED": "0", "MALLOC_ARENA_MAX": "1", "LANG": "C.UTF-8"}
 
 
@@ -103,7 +109,9 @@ def _build_root(root: str) -> None:
 
 
 def serve(config: dict[str, Any]) -> NoReturn:
-    """Forks sandboxes until the executor closes the control socket."""
+    """Forks supervisors until the executor closes the control socket."""
+    for name in _PRELOADED:
+        importlib.import_module(name)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     gc.collect()
