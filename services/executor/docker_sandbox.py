@@ -13,6 +13,7 @@ from services.executor.protocol import READY, read_frame
 from services.executor.sandbox import HarnessDied, SandboxLost
 
 _END_SECONDS = 5
+_LEAVE_SECONDS = 1.0
 _LATE_OOM_ATTEMPTS = 4
 _LATE_OOM_SECONDS = 0.1
 
@@ -25,8 +26,13 @@ class DockerSandbox:
         self._engine = engine
         self._reaper = reaper
         self._stream = stream
-        self._has_job = False
+        self._has_job = self._unanswered = False
         self._removal: asyncio.Task[None] | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether the container has its streams; see `Sandbox.alive`."""
+        return self._removal is None and self._stream.alive
 
     async def wait_ready(self) -> None:
         """Waits for the harness's greeting. Has no bound of its own.
@@ -51,8 +57,11 @@ class DockerSandbox:
             raise SandboxLost(f"the sandbox ended before it got its job: {await self._last_words()}")
         self._has_job = True
         try:
+            self._unanswered = True
             await self._stream.write(job)
-            return await self._read_frame()
+            reply = await self._read_frame()
+            self._unanswered = False
+            return reply
         except ValueError as error:
             raise HarnessDied(f"the harness answered nonsense: {error}") from error
         except (asyncio.IncompleteReadError, ConnectionError) as error:
@@ -62,9 +71,15 @@ class DockerSandbox:
     async def destroy(self) -> None:
         """Removes the container; see `Sandbox.destroy`. The removal survives a cancelled caller."""
         if self._removal is None:
-            self._stream.close()
-            self._removal = self._reaper.release(self.name)
+            leaving = asyncio.create_task(self._leave())
+            self._removal = self._reaper.release(self.name, after=leaving)
         await asyncio.shield(self._removal)
+
+    async def _leave(self) -> None:
+        """Lets a harness that is at rest end by itself: to kill it would cost the engine another process."""
+        if not self._unanswered:
+            await self._stream.end(_LEAVE_SECONDS)
+        self._stream.close()
 
     async def _read_frame(self, *, limit: int | None = None) -> bytes:
         # read_frame calls readexactly alone.

@@ -34,6 +34,11 @@ class DockerStream:
         """The last 2 KiB of stderr that came by. Untrusted."""
         return self._stderr.decode("utf-8", "replace").strip()
 
+    @property
+    def alive(self) -> bool:
+        """False once the streams have ended and all that came by was read."""
+        return not self._reader.at_eof()
+
     async def readexactly(self, size: int) -> bytes:
         """Reads from stdout.
 
@@ -68,6 +73,18 @@ class DockerStream:
         """
         self._writer.write(data)
         await self._writer.drain()
+
+    async def end(self, seconds: float) -> None:
+        """Closes stdin and waits, at most `seconds`, until the streams end; what still comes is dropped."""
+        if not self._writer.can_write_eof():  # over TLS a connection closes as a whole
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                self._writer.write_eof()
+                while await self._reader.read(_CHUNK_BYTES):
+                    pass
+        except (TimeoutError, OSError):
+            return
 
     def close(self) -> None:
         """Ends the connection; the container finds its stdin closed. Idempotent."""
