@@ -90,15 +90,29 @@ class AsyncArenaClient:
         """Ends an episode, as `ArenaClient.close_episode` does."""
         await self._send(_calls.close_episode(episode_id), timeout_seconds)
 
-    async def grade(self, task_id: str, code: str, *, run_id: str = "", timeout_seconds: float | None = None) -> Grade:
+    async def grade(
+        self,
+        task_id: str,
+        code: str,
+        *,
+        run_id: str = "",
+        fresh: bool = False,
+        timeout_seconds: float | None = None,
+    ) -> Grade:
         """Grades one fix for one task, as `ArenaClient.grade` does."""
-        return await self._send(_calls.grade(task_id, code, run_id), timeout_seconds)
+        return await self._send(_calls.grade(task_id, code, run_id, fresh), timeout_seconds)
 
     def grade_group(
-        self, task_id: str, codes: Sequence[str], *, run_id: str = "", timeout_seconds: float | None = None
+        self,
+        task_id: str,
+        codes: Sequence[str],
+        *,
+        run_id: str = "",
+        fresh: bool = False,
+        timeout_seconds: float | None = None,
     ) -> AsyncIterator[tuple[int, Grade | ArenaError]]:
         """Grades several fixes for one task, as `ArenaClient.grade_group` does. Iterate with `async for`."""
-        return self._group(_calls.grade_group(task_id, codes, run_id), timeout_seconds)
+        return self._group(_calls.grade_group(task_id, codes, run_id, fresh), timeout_seconds)
 
     async def propose_fix(
         self,

@@ -155,22 +155,24 @@ def close_episode(episode_id: str) -> Call[None]:
     return Call("CloseEpisode", request, _nothing)
 
 
-def grade(task_id: str, code: str, run_id: str) -> Call[Grade]:
+def grade(task_id: str, code: str, run_id: str, fresh: bool) -> Call[Grade]:
     """Grades one fix without an episode."""
     request = pb.GradeRequest(
         task_id=_checks.text("task_id", task_id),
         code=_checks.text("code", code),
         run_id=_checks.text("run_id", run_id),
+        fresh=_checks.flag("fresh", fresh),
     )
     return Call("Grade", request, _convert.graded, GRADE_SECONDS)
 
 
-def grade_group(task_id: str, codes: object, run_id: str) -> Call[GroupItem]:
+def grade_group(task_id: str, codes: object, run_id: str, fresh: bool) -> Call[GroupItem]:
     """Grades a group of fixes; the response is a stream."""
     request = pb.GradeGroupRequest(
         task_id=_checks.text("task_id", task_id),
         codes=_checks.texts("codes", codes),
         run_id=_checks.text("run_id", run_id),
+        fresh=_checks.flag("fresh", fresh),
     )
     return Call("GradeGroup", request, _convert.group_item, GROUP_SECONDS)
 

@@ -63,6 +63,17 @@ def integer(field: str, value: object, *, most: int = _INT64_MAX) -> int:
     return value
 
 
+def flag(field: str, value: object) -> bool:
+    """Returns the value if it is a bool.
+
+    Raises:
+        TypeError: It is not.
+    """
+    if not isinstance(value, bool):
+        raise TypeError(f"{field} must be a bool, not {type(value).__name__}")
+    return value
+
+
 def timeout(value: object) -> float:
     """Returns the value if it is a usable deadline in seconds, above 0 and at most a day.
 

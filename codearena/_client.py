@@ -125,29 +125,45 @@ class ArenaClient:
         """
         self._send(_calls.close_episode(episode_id), timeout_seconds)
 
-    def grade(self, task_id: str, code: str, *, run_id: str = "", timeout_seconds: float | None = None) -> Grade:
+    def grade(
+        self,
+        task_id: str,
+        code: str,
+        *,
+        run_id: str = "",
+        fresh: bool = False,
+        timeout_seconds: float | None = None,
+    ) -> Grade:
         """Grades one fix for one task, without an episode.
 
         Args:
             task_id: A task id.
             code: Python source, 1 to 262144 bytes of UTF-8.
             run_id: The training run, for fair share.
+            fresh: Run the tests even if their results for an equal program are known; see `Grade.cached`.
             timeout_seconds: Deadline of this call.
 
         Raises:
             NotFoundError: There is no such task.
         """
-        return self._send(_calls.grade(task_id, code, run_id), timeout_seconds)
+        return self._send(_calls.grade(task_id, code, run_id, fresh), timeout_seconds)
 
     def grade_group(
-        self, task_id: str, codes: Sequence[str], *, run_id: str = "", timeout_seconds: float | None = None
+        self,
+        task_id: str,
+        codes: Sequence[str],
+        *,
+        run_id: str = "",
+        fresh: bool = False,
+        timeout_seconds: float | None = None,
     ) -> Iterator[tuple[int, Grade | ArenaError]]:
         """Grades several fixes for one task, such as a GRPO group.
 
         Args:
             task_id: A task id.
-            codes: Python sources, 1 to 256.
+            codes: Python sources, 1 to 256. Equal ones are graded once.
             run_id: The training run, for fair share.
+            fresh: Run the tests of each one, also of equal ones and of those whose results are known.
             timeout_seconds: Deadline of the whole group.
 
         Returns:
@@ -155,7 +171,7 @@ class ArenaClient:
             not grade comes with its error instead, and does not fail the others: never take it for a reward.
             The call is sent with the first item asked for, and cancelled if the iterator is dropped.
         """
-        return self._group(_calls.grade_group(task_id, codes, run_id), timeout_seconds)
+        return self._group(_calls.grade_group(task_id, codes, run_id, fresh), timeout_seconds)
 
     def propose_fix(
         self,

@@ -158,6 +158,7 @@ def grade(pb: env_service_pb2.Grade) -> m.Grade:
         backend=_BACKENDS.get(pb.backend, m.SandboxBackend.UNSPECIFIED),
         complexity=complexity(pb.complexity),
         efficiency=efficiency(pb.efficiency) if pb.HasField("efficiency") else None,
+        cached=pb.cached,
     )
 
 

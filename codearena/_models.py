@@ -308,6 +308,7 @@ class Grade:
         backend: Where it ran.
         complexity: Its complexity, as read from its source.
         efficiency: Its cost against the reference's; None unless every test passed.
+        cached: Whether the tests' results are those of an equal program graded before.
     """
 
     reward: float
@@ -323,6 +324,7 @@ class Grade:
     backend: SandboxBackend
     complexity: Complexity
     efficiency: Efficiency | None
+    cached: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,8 +55,9 @@ async def test_failure_of_close_does_not_hide_the_error_inside(fake, aclient):
             raise KeyError("inside")
 
 
-async def test_group_and_list_are_async_iterators(aclient):
-    assert [index async for index, _ in aclient.grade_group("easy-1", ["a", "b"])] == [1, 0]
+async def test_group_and_list_are_async_iterators(fake, aclient):
+    assert [index async for index, _ in aclient.grade_group("easy-1", ["a", "b"], fresh=True)] == [1, 0]
+    assert fake.requests("GradeGroup")[0].fresh
     assert [task.task_id async for task in aclient.list_tasks()] == ["easy-1"]
 
 

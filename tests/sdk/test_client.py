@@ -5,6 +5,7 @@ import pytest
 
 import codearena
 from codearena import ArenaClient, Difficulty, ErrorReason, Outcome, ServingStatus, TLSConfig
+from codearena.v1 import core_pb2
 from codearena.v1 import env_service_pb2 as pb
 
 SURROGATE = "def f(): return '\ud800'"
@@ -82,8 +83,8 @@ def test_get_state(client):
 
 
 def test_grade(fake, client):
-    grade = client.grade(task_id="easy-1", code="x = 1", run_id="run")
-    assert fake.requests("Grade") == [pb.GradeRequest(task_id="easy-1", code="x = 1", run_id="run")]
+    grade = client.grade(task_id="easy-1", code="x = 1", run_id="run", fresh=True)
+    assert fake.requests("Grade") == [pb.GradeRequest(task_id="easy-1", code="x = 1", run_id="run", fresh=True)]
     assert (grade.reward, grade.outcome, grade.tests_passed, grade.tests_total) == (0.9, Outcome.PASSED, 5, 5)
     assert grade.breakdown["efficiency_score"] == 0.8
 
@@ -102,9 +103,17 @@ def test_group_yields_grades_as_they_come(client):
     assert [(index, grade.reward) for index, grade in items] == [(2, 0.2), (1, 0.1), (0, 0.0)]
 
 
+@pytest.mark.parametrize("fresh", [True, False])
+def test_group_says_whether_it_is_to_be_fresh(fake, client, fresh):
+    assert len(list(client.grade_group("easy-1", ["a"], run_id="run", fresh=fresh))) == 1
+    assert fake.requests("GradeGroup") == [
+        pb.GradeGroupRequest(task_id="easy-1", codes=["a"], run_id="run", fresh=fresh)
+    ]
+
+
 def test_group_yields_the_error_of_an_item(fake, client, make):
-    error = pb.ItemError(code=8, message="come back", reason="ERROR_REASON_QUEUE_FULL")
-    odd = pb.ItemError(code=99, message="odd", reason=99)
+    error = core_pb2.ItemError(code=8, message="come back", reason="ERROR_REASON_QUEUE_FULL")
+    odd = core_pb2.ItemError(code=99, message="odd", reason=99)
     fake.responses["GradeGroup"] = lambda request: [
         pb.GradeGroupResponse(index=1, error=error),
         pb.GradeGroupResponse(index=0, grade=make.grade()),
@@ -248,6 +257,8 @@ def test_lone_surrogates_are_refused_before_sending(fake, client, call):
         lambda arena: arena.step("ep_1", b"bytes"),
         lambda arena: arena.step("ep_1", "x", 7),
         lambda arena: arena.grade("easy-1", None),
+        lambda arena: arena.grade("easy-1", "x", fresh=1),
+        lambda arena: arena.grade_group("easy-1", ["x"], fresh="no"),
         lambda arena: arena.grade_group("easy-1", "a string"),
         lambda arena: arena.grade_group("easy-1", 3),
         lambda arena: arena.grade_group("easy-1", ["fine", None]),

@@ -44,6 +44,14 @@ def test_efficiency_is_absent_unless_all_tests_pass(fake, client, make):
     assert client.grade("easy-1", "x = 1").efficiency is None
 
 
+@pytest.mark.parametrize("cached", [True, False])
+def test_grade_says_whether_its_results_were_known(fake, client, make, cached):
+    grade = make.grade()
+    grade.cached = cached
+    fake.responses["Grade"] = lambda request: pb.GradeResponse(grade=grade)
+    assert client.grade("easy-1", "x = 1").cached is cached
+
+
 def test_models_are_frozen_and_survive_pickling(grade, client):
     with pytest.raises(dataclasses.FrozenInstanceError):
         grade.reward = 1.0
