@@ -7,7 +7,7 @@ import binascii
 import hashlib
 import random
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from services.env.task_schema import Difficulty, Task
 
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 500
+AUTO = "auto"
 _TOKEN_DIGEST_BYTES = 8
 
 
@@ -51,16 +52,25 @@ class Page:
 
 
 class Catalogue:
-    """A fixed set of tasks with unique ids, ordered by id."""
+    """A fixed set of tasks with unique ids, ordered by id.
 
-    def __init__(self, tasks: Sequence[Task]) -> None:
+    Args:
+        tasks: The tasks.
+        quarantined: Ids of those that "auto" does not draw. They are listed, and drawn by every other selector.
+    """
+
+    def __init__(self, tasks: Sequence[Task], quarantined: Collection[str] = ()) -> None:
         self._by_id = {task.id: task for task in sorted(tasks, key=lambda task: task.id)}
         if len(self._by_id) != len(tasks):
             raise ValueError("two tasks have the same id")
+        if tasks and self._by_id.keys() <= set(quarantined):
+            raise ValueError("every task is quarantined")
         groups: defaultdict[str, list[Task]] = defaultdict(list)
         for task in self._by_id.values():
-            for name in {task.category, task.difficulty.value, "auto"}:
+            for name in {task.category, task.difficulty.value}:
                 groups[name].append(task)
+            if task.id not in quarantined:
+                groups[AUTO].append(task)
         self._groups = dict(groups)
 
     def __len__(self) -> int:
@@ -95,7 +105,7 @@ class Catalogue:
 
         Args:
             selector: A task id; a category or a difficulty (a name that is both stands for the tasks of
-                either); or "auto" for all tasks.
+                either); or "auto" for all tasks that are not quarantined.
             seed: The same seed draws the same task, each with the same probability. None: random.
 
         Raises:
@@ -184,11 +194,11 @@ def load_catalogue(paths: Sequence[Path]) -> Catalogue:
 
 
 def _reserved(tasks: Sequence[Task], origins: dict[str, Path]) -> Iterator[Problem]:
-    taken = {"auto", *Difficulty} | {task.category for task in tasks}
+    taken = {AUTO, *Difficulty} | {task.category for task in tasks}
     for task in tasks:
         if task.id in taken:
             yield Problem(origins[task.id], 1, "id", f"{task.id!r} is the name of a category or difficulty")
-        if task.category == "auto":
+        if task.category == AUTO:
             yield Problem(origins[task.id], 1, "category", "'auto' stands for all tasks")
 
 

@@ -12,12 +12,13 @@ from services.common.errors import StartError
 from services.common.settings import PeerSettings
 from services.env.analyst import Analyst
 from services.env.baselines import Baselines
-from services.env.catalogue import load_catalogue
+from services.env.catalogue import Catalogue, load_catalogue
 from services.env.episodes import Episodes
 from services.env.grading import Grading
 from services.env.groups import Groups
 from services.env.metrics import EnvMetrics
 from services.env.peers import Peers
+from services.env.quarantine import MalformedCertificates, quarantined, read_certificates
 from services.env.rewards import PROFILES
 from services.env.servicer import EnvServicer
 from services.env.settings import EnvSettings
@@ -39,10 +40,7 @@ class EnvService:
     def __init__(self, settings: EnvSettings, registry: CollectorRegistry) -> None:
         self._settings = settings
         self._log = structlog.get_logger("env")
-        try:
-            self._catalogue = load_catalogue(settings.tasks)
-        except CatalogueError as error:
-            raise StartError(str(error)) from error
+        self._catalogue = self._load_catalogue()
         self._metrics = EnvMetrics(registry, (task.category for task in self._catalogue))
         try:
             self._store = SqlStore(settings.store_url())
@@ -51,6 +49,23 @@ class EnvService:
         self._analyst = Analyst(settings.analysis_workers)
         self._peers: Peers | None = None
         self._servicer: EnvServicer | None = None
+
+    def _load_catalogue(self) -> Catalogue:
+        file = self._settings.certificates_file
+        try:
+            catalogue = load_catalogue(self._settings.tasks)
+            held = quarantined(read_certificates(file), catalogue)
+        except (CatalogueError, MalformedCertificates) as error:
+            raise StartError(str(error)) from error
+        if len(held) == len(catalogue):
+            raise StartError(
+                f"every task is quarantined by {file}: mend the tasks and certify them again with "
+                "`codearena tasks certify`, or remove the file"
+            )
+        for task_id, why in held.items():
+            self._log.warning("quarantined", task=task_id, why=why)
+        self._log.info("quarantine", file=str(file), found=file.exists(), tasks=len(catalogue), quarantined=len(held))
+        return Catalogue(list(catalogue), held)
 
     async def start(self) -> None:
         """Opens the store and starts the workers.

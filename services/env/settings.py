@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, field_validator
 from services.common.settings import ServiceSettings
 from services.env.rewards import PROFILES
 
+CERTIFICATES_NAME = "certificates.json"
 DEFAULT_TASKS = Path(__file__).resolve().parents[2] / "tasks"
 
 
@@ -23,6 +24,10 @@ class EnvSettings(ServiceSettings):
         default=None, description="SQLAlchemy URL; unset keeps SQLite in the data directory."
     )
     tasks: tuple[Path, ...] = Field(default=(DEFAULT_TASKS,), description="JSON list of folders with task files.")
+    certificates: Path | None = Field(
+        default=None,
+        description="File of `codearena tasks certify`; unset takes certificates.json in the data directory.",
+    )
     reward_profile: str = Field(default="default", description="Name of the weight profile.")
     max_steps: int = Field(default=5, ge=1, le=100, description="Steps an episode may take.")
     grading_timeout_seconds: float = Field(default=120.0, gt=0, description="For a step whose caller sets no deadline.")
@@ -35,6 +40,11 @@ class EnvSettings(ServiceSettings):
         if name not in PROFILES:
             raise ValueError(f"no reward profile {name!r}; there are {', '.join(PROFILES)}")
         return name
+
+    @property
+    def certificates_file(self) -> Path:
+        """Where the flake certificates are; the file need not exist."""
+        return self.data_dir / CERTIFICATES_NAME if self.certificates is None else self.certificates
 
     def store_url(self) -> str:
         """Returns the SQLAlchemy URL of the store."""

@@ -6,18 +6,21 @@ import ast
 import builtins
 import hashlib
 import json
+from collections.abc import Mapping
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from google.protobuf import duration_pb2
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from codearena.v1 import core_pb2, env_service_pb2, executor_service_pb2
 from services.common.literals import parse_literal
 
 MAX_SOURCE_BYTES = 262_144
 MAX_CASES = 10_000
+MAX_SLOW = 8
+REFERENCE_NAME, BUG_NAME, SLOW_NAME = "reference", "bug", "slow"
 
 
 def _is_exception(value: object) -> bool:
@@ -41,12 +44,20 @@ def _is_source(text: str) -> str:
     return text
 
 
+def _is_free(name: str) -> str:
+    if name in (BUG_NAME, REFERENCE_NAME):
+        raise ValueError(f"{name!r} is the name of another program of the task")
+    return name
+
+
 Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]
+VariantName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,29}$"), AfterValidator(_is_free)]
 Text = Annotated[str, Field(min_length=1, max_length=20_000)]
 Source = Annotated[str, Field(min_length=1), AfterValidator(_is_source)]
 Statements = Annotated[str, AfterValidator(_is_source), _compiles("exec")]
 Expression = Annotated[str, Field(min_length=1), AfterValidator(_is_source), _compiles("eval")]
+Program = Annotated[Source, _compiles("exec")]
 
 
 class Difficulty(StrEnum):
@@ -166,7 +177,11 @@ class Limits(_Model):
 
 
 class Task(_Model):
-    """One task. `bug`, `reference` and the hidden cases never leave the services."""
+    """One task. `bug`, `reference`, `slow` and the hidden cases never leave the services.
+
+    `slow` holds correct but needlessly slow solutions by name; a file that gives one text has one of the name "slow".
+    They are for those who prove the task; nothing is graded against them.
+    """
 
     id: Slug
     title: Annotated[str, Field(min_length=1, max_length=200)]
@@ -176,27 +191,42 @@ class Task(_Model):
     description: Text
     bug: Text
     buggy_code: Source
-    reference: Annotated[Source, _compiles("exec")]
+    reference: Program
+    slow: Annotated[Mapping[VariantName, Program], Field(max_length=MAX_SLOW)] = Field(default_factory=dict)
     cases: Annotated[tuple[Case, ...], Field(min_length=1, max_length=MAX_CASES)]
     growth: Growth | None = None
     limits: Limits | None = None
+
+    @field_validator("slow", mode="before")
+    @classmethod
+    def _one_has_a_name(cls, value: object) -> object:
+        if not isinstance(value, str | Mapping):
+            raise ValueError("must be a text, or a mapping of names to texts")
+        return {SLOW_NAME: value} if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         names = [case.name for case in self.cases]
         if repeated := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"two cases have the name {repeated[0]!r}")
-        definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-        if not any(isinstance(n, definitions) and n.name == self.function for n in ast.parse(self.reference).body):
-            raise ValueError(f"reference does not define {self.function!r}")
+        programs = {"reference": self.reference, **{f"slow.{name}": code for name, code in self.slow.items()}}
+        if wrong := [field for field, code in programs.items() if not _defines(code, self.function)]:
+            raise ValueError(f"{wrong[0]} does not define {self.function!r}")
         return self
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of everything in the task, as 64 hex digits. Equal content has an equal digest."""
         content = self.model_dump(mode="json", exclude={"cases": {"__all__": {"expected", "expected_literal"}}})
+        if not self.slow:
+            del content["slow"]
         content["expectations"] = [case.expectation for case in self.cases]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def programs(self) -> dict[str, str]:
+        """Every program that the task brings, by name: "reference", "bug", and the slow ones."""
+        return {REFERENCE_NAME: self.reference, BUG_NAME: self.buggy_code, **self.slow}
 
     def to_public(self) -> env_service_pb2.Task:
         """Returns the task as an agent may see it: no hidden case, reference or explanation."""
@@ -229,6 +259,11 @@ class Task(_Model):
             reference_code=self.reference,
             limits=self.limits.to_proto() if self.limits else None,
         )
+
+
+def _defines(source: str, name: str) -> bool:
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return any(isinstance(node, kinds) and node.name == name for node in ast.parse(source).body)
 
 
 def _duration(seconds: float) -> duration_pb2.Duration:

@@ -100,6 +100,24 @@ WRONG = [
         "",
         "does not define",
     ),
+    (
+        "a slow solution that does not compile",
+        "cases:",
+        "slow: def\ncases:",
+        14,
+        "slow.slow",
+        "line 1 of the text",
+    ),
+    (
+        "a slow solution of another function",
+        "cases:",
+        "slow:\n  patient: 'x = 1'\ncases:",
+        1,
+        "",
+        "slow.patient does not define 'double'",
+    ),
+    ("a slow solution with a taken name", "cases:", "slow: {bug: 'x = 1'}\ncases:", 14, "slow.bug.[key]", "'bug'"),
+    ("slow solutions as a list", "cases:", "slow: ['x = 1']\ncases:", 14, "slow", "a mapping of names"),
     ("sizes that fall", "sizes: [1, 2]", "sizes: [2, 1]", 27, "growth", "ascending"),
     ("one size", "sizes: [1, 2]", "sizes: [2]", 30, "growth.sizes", "at least 2"),
     (
@@ -204,6 +222,27 @@ def test_auto_draws_every_task_about_equally_often(catalogue):
     drawn = Counter(catalogue.select("auto", seed).id for seed in range(1800))
     assert len(drawn) == 9
     assert 140 < min(drawn.values()) <= max(drawn.values()) < 260
+
+
+def test_auto_leaves_quarantined_tasks_out(catalogue):
+    kept_out = {"hard-1", "easy-1", "type_errors-1"}
+    smaller = Catalogue(list(catalogue), kept_out)
+    assert {smaller.select("auto", seed).id for seed in range(200)} == {task.id for task in catalogue} - kept_out
+    assert [task.id for task in smaller] == [task.id for task in catalogue]
+    assert smaller.digest == catalogue.digest
+
+
+def test_every_other_selector_still_draws_quarantined_tasks(catalogue):
+    smaller = Catalogue(list(catalogue), {"hard-1", "type_errors-1"})
+    assert smaller.select("hard-1").id == "hard-1"
+    for selector in ("type_errors", "hard"):
+        drawn = [[held.select(selector, seed).id for seed in range(40)] for held in (smaller, catalogue)]
+        assert drawn[0] == drawn[1]
+
+
+def test_something_must_be_left_for_auto(catalogue):
+    with pytest.raises(ValueError, match="every task is quarantined"):
+        Catalogue(list(catalogue), [task.id for task in catalogue])
 
 
 def test_difficulties_are_those_with_tasks(catalogue):
@@ -328,6 +367,35 @@ def test_the_digest_follows_the_content(tmp_path):
     assert load_one(tmp_path, "# a comment\n" + GOOD).digest == digest
     changed = [("expected: 6", "expected: 7"), ("hidden: true\n    setup", "hidden: false\n    setup"), ("0.5", "0.6")]
     assert digest not in [load_one(tmp_path, GOOD.replace(old, new, 1)).digest for old, new in changed]
+
+
+SLOW = """\
+slow: |
+  def double(x):
+      return sum(x for _ in range(2))
+"""
+
+
+def test_slow_solutions_are_kept_by_name(tmp_path):
+    task = load_one(tmp_path, GOOD + SLOW)
+    assert list(task.programs) == ["reference", "bug", "slow"]
+    assert task.programs["slow"] == "def double(x):\n    return sum(x for _ in range(2))\n"
+    named = load_one(tmp_path, GOOD + SLOW.replace("slow: |", "slow:\n patient: |"))
+    assert list(named.slow.items()) == [("patient", task.slow["slow"])]
+    assert list(load_one(tmp_path).programs) == ["reference", "bug"]
+
+
+def test_slow_solutions_are_shown_to_nobody_and_never_graded_against(tmp_path):
+    task = load_one(tmp_path, GOOD + SLOW)
+    plain = load_one(tmp_path)
+    assert task.to_public() == plain.to_public()
+    assert task.to_suite() == plain.to_suite()
+
+
+def test_the_digest_follows_slow_solutions_where_there_are_any(tmp_path):
+    digests = {load_one(tmp_path, GOOD + slow).digest for slow in ("", SLOW, SLOW.replace("2", "1 + 1"))}
+    assert len(digests) == 3
+    assert load_one(tmp_path, GOOD + "slow: {}\n").digest == load_one(tmp_path).digest
 
 
 def test_the_catalogues_digest_follows_its_tasks(catalogue):

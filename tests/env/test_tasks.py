@@ -120,6 +120,10 @@ class TestEveryTask:
     def test_its_buggy_code_fails_unless_only_slow(self, task):
         assert bool(failed(task, task.buggy_code)) is (task.id != "hard-1")
 
+    def test_its_slow_solutions_pass(self, task):
+        assert task.slow
+        assert {name: failed(task, code) for name, code in task.slow.items()} == dict.fromkeys(task.slow, [])
+
     def test_it_has_enough_cases(self, task):
         hidden = sum(case.hidden for case in task.cases)
         assert len(task.cases) - hidden >= 3
@@ -154,33 +158,14 @@ def exponent(lines, sizes):
     return math.log(lines[-1] / lines[0]) / math.log(sizes[-1] / sizes[0])
 
 
-LINEAR_SCAN = """
-def binary_search(arr, target):
-    for index, value in enumerate(arr):
-        if value == target:
-            return index
-    return -1
-"""
-QUADRATIC = """
-def max_subarray_sum(arr):
-    best = arr[0] if arr else 0
-    for i in range(len(arr)):
-        total = 0
-        for j in range(i, len(arr)):
-            total += arr[j]
-            best = max(best, total)
-    return best
-"""
-
-
 @pytest.mark.parametrize(
     ("task_id", "code", "sizes", "expected"),
     [
         ("easy-1", None, [64, 1024], 1.0),
         ("medium-1", None, [64, 1024], 0.2),
-        ("medium-1", LINEAR_SCAN, [64, 256], 1.0),
+        ("medium-1", BY_ID["medium-1"].slow["slow"], [64, 256], 1.0),
         ("hard-1", None, [64, 512], 1.0),
-        ("hard-1", QUADRATIC, [32, 128], 2.0),
+        ("hard-1", BY_ID["hard-1"].slow["quadratic"], [32, 128], 2.0),
         ("hard-1", BY_ID["hard-1"].buggy_code, [32, 64], 3.0),
     ],
     ids=["easy-1", "medium-1", "medium-1 scan", "hard-1", "hard-1 quadratic", "hard-1 buggy"],
