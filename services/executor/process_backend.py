@@ -7,6 +7,7 @@ interpreter and nothing else. Where the kernel refuses namespaces, `start` says 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections import deque
 from dataclasses import dataclass
@@ -15,12 +16,14 @@ from pathlib import Path
 import structlog
 
 from codearena.v1 import core_pb2
+from services.executor.cgroups import Cgroup, CgroupLimits, Cgroups, NoCgroups
 from services.executor.process_sandbox import Lane, ProcessSandbox
 from services.executor.rootfs import Rootfs, RootfsError, build_rootfs
 from services.executor.sandbox import BackendInfo, Sandbox, SandboxLost
 from services.executor.zygote_client import HARNESS_DIR, HELP, Zygote, launch
 
 _NOBODY = 65534
+_LAST_MOMENTS, _MOMENT_SECONDS = 100, 0.02
 _ISOLATION = "user, pid, mount, network, ipc and uts namespaces, read-only private root, no capabilities, seccomp"
 
 
@@ -35,6 +38,10 @@ class ProcessOptions:
         end_timeout_seconds: Time for a sandbox to end before its lane is killed.
         lanes: Lanes that are kept while no sandbox of theirs is in use.
         lane_jobs: Jobs after which a lane is replaced.
+        cgroup_memory_bytes: What a sandbox may use in all, where control groups can be had: the most that a program may
+            ask for, and a margin for the interpreter and its /tmp.
+        cgroup_pids: Processes and threads of a sandbox, likewise.
+        cpus: CPU time per elapsed time of a sandbox, likewise.
     """
 
     data_dir: Path
@@ -43,6 +50,9 @@ class ProcessOptions:
     end_timeout_seconds: float = 5.0
     lanes: int = 64
     lane_jobs: int = 1000
+    cgroup_memory_bytes: int = 1120 << 20
+    cgroup_pids: int = 64
+    cpus: float = 1.0
 
 
 class ProcessBackend:
@@ -54,6 +64,7 @@ class ProcessBackend:
         self._idle: deque[Lane] = deque()
         self._finishing: set[asyncio.Task[None]] = set()
         self._rootfs: Rootfs | None = None
+        self._cgroups: Cgroups | None = None
         self._restart = asyncio.Lock()
         self._stopped = False
         self._log = structlog.get_logger("sandbox")
@@ -68,7 +79,19 @@ class ProcessBackend:
         except RootfsError as error:
             raise SandboxLost(str(error)) from error
         await self._living_zygote()
-        return BackendInfo(core_pb2.SANDBOX_BACKEND_PROCESS, _ISOLATION, isolated=True, digest=self._rootfs.digest)
+        isolation = f"{_ISOLATION}; {self._start_cgroups()}"
+        return BackendInfo(core_pb2.SANDBOX_BACKEND_PROCESS, isolation, isolated=True, digest=self._rootfs.digest)
+
+    def _start_cgroups(self) -> str:
+        """Prepares control groups where they can be had. Returns what became of it, for people."""
+        options = self._options
+        limits = CgroupLimits(options.cgroup_memory_bytes, options.cgroup_pids, options.cpus)
+        try:
+            self._cgroups = Cgroups(limits)
+        except NoCgroups as error:
+            return f"no control groups: {error}; resource limits alone bound memory, threads and CPU"
+        memory = f"{limits.memory_bytes >> 20} MiB"
+        return f"control groups (v{self._cgroups.version}) of {memory}, {limits.pids} pids, {limits.cpus:g} CPUs"
 
     async def create(self) -> Sandbox:
         """Returns a sandbox whose child waits for a program: one that a lane has ready, or that of a new lane."""
@@ -85,7 +108,7 @@ class ProcessBackend:
             async with asyncio.timeout(self._options.boot_timeout_seconds):
                 await lane.ready()
         except BaseException as error:
-            await asyncio.shield(lane.close())
+            await asyncio.shield(self._close(lane))
             if isinstance(error, TimeoutError):
                 raise SandboxLost("the sandbox did not get ready in time") from error
             raise
@@ -94,20 +117,43 @@ class ProcessBackend:
     async def _new_lane(self) -> Lane:
         zygote = await self._living_zygote()
         ours, theirs = _socket_pair(socket.SOCK_STREAM)
+        cgroup = self._make_cgroup()
         try:
-            with theirs:
+            with theirs, contextlib.ExitStack() as stack:
+                descriptors = stack.enter_context(cgroup.joining()) if cgroup else ()
                 async with asyncio.timeout(self._options.boot_timeout_seconds):
-                    identity = await zygote.spawn(theirs)
+                    identity = await zygote.spawn(theirs, descriptors)
             ours.setblocking(False)
             reader, writer = await asyncio.open_connection(sock=ours, limit=1 << 20)
-        except TimeoutError as error:
+        except BaseException as error:
             ours.close()
-            await asyncio.shield(zygote.close())
-            raise SandboxLost("the sandbox zygote did not answer in time") from error
-        except BaseException:
-            ours.close()
+            self._drop_cgroup(cgroup)
+            if isinstance(error, TimeoutError):
+                await asyncio.shield(zygote.close())
+                raise SandboxLost("the sandbox zygote did not answer in time") from error
             raise
-        return Lane(zygote, identity, reader, writer)
+        return Lane(zygote, identity, reader, writer, cgroup)
+
+    def _make_cgroup(self) -> Cgroup | None:
+        try:
+            return self._cgroups.make() if self._cgroups else None
+        except OSError as error:
+            raise SandboxLost(f"no control group for a sandbox: {error}") from error
+
+    def _drop_cgroup(self, cgroup: Cgroup | None) -> None:
+        if self._cgroups and cgroup:
+            self._cgroups.give_back(cgroup)
+
+    async def _close_cgroups(self) -> None:
+        """The kernel ends the last processes a moment after the zygote."""
+        for _ in range(_LAST_MOMENTS):
+            if self._cgroups is None or self._cgroups.close():
+                return
+            await asyncio.sleep(_MOMENT_SECONDS)
+
+    async def _close(self, lane: Lane) -> None:
+        await lane.close()
+        self._drop_cgroup(lane.cgroup)
 
     def _finish(self, lane: Lane, unanswered: bool) -> asyncio.Task[None]:
         task = asyncio.create_task(self._end_sandbox(lane, unanswered))
@@ -127,7 +173,7 @@ class ProcessBackend:
                 if not self._stopped and len(self._idle) < self._options.lanes and lane.jobs < self._options.lane_jobs:
                     self._idle.append(lane)
                     return
-        await lane.close()
+        await self._close(lane)
 
     async def ping(self) -> None:
         """Returns if there is a zygote; starts one if it was killed."""
@@ -142,6 +188,7 @@ class ProcessBackend:
             if zygote is not None:
                 await zygote.close()
         await asyncio.gather(*self._finishing, return_exceptions=True)
+        await self._close_cgroups()
 
     async def _living_zygote(self) -> Zygote:
         async with self._restart:

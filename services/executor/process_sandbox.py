@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable
 
 from services.executor import protocol
+from services.executor.cgroups import Cgroup
 from services.executor.sandbox import HarnessDied, SandboxLost
 from services.executor.zygote_client import Zygote
 
@@ -22,12 +23,19 @@ class Lane:
 
     Attributes:
         jobs: How many it has served.
+        cgroup: The control group of its children, where there are any.
     """
 
     def __init__(
-        self, zygote: Zygote, identity: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self,
+        zygote: Zygote,
+        identity: int,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        cgroup: Cgroup | None,
     ) -> None:
         self.jobs = 0
+        self.cgroup = cgroup
         self._zygote = zygote
         self._identity = identity
         self._reader = reader

@@ -8,6 +8,7 @@ import contextlib
 import json
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,15 +45,20 @@ class Zygote:
             raise SandboxLost(f"the sandbox zygote did not start: {await self._last_words()}; {HELP}")
         self._reader = asyncio.create_task(self._read())
 
-    async def spawn(self, stream: socket.socket) -> int:
-        """Starts a sandbox on one end of a socket pair. Returns its id. Raises SandboxLost."""
+    async def spawn(self, stream: socket.socket, cgroups: Sequence[int] = ()) -> int:
+        """Starts a supervisor on one end of a socket pair. Returns its id. Raises SandboxLost.
+
+        Args:
+            stream: Its end.
+            cgroups: Descriptors of the `cgroup.procs` files of the groups that its children are to be in.
+        """
         self._check()
         self._next += 1
         identity = self._next
         loop = asyncio.get_running_loop()
         spawned: asyncio.Future[None] = loop.create_future()
         self._spawning[identity], self._ending[identity] = spawned, loop.create_future()
-        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [stream.fileno()]))]
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [stream.fileno(), *cgroups]))]
         try:
             self._send({"spawn": identity}, rights)
             await asyncio.shield(spawned)
