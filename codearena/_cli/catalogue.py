@@ -1,4 +1,4 @@
-"""Commands that ask and change nothing: `health`, `tasks list`, `tasks show`."""
+"""Commands about the arena and its tasks: `health`, `tasks list`, `show`, `check` and `certify`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def health(ctx: click.Context, session: Session, as_json: bool) -> None:
 
 @click.group()
 def tasks() -> None:
-    """Look at the catalogue."""
+    """Look at the catalogue, prove and certify tasks."""
 
 
 @tasks.command(
@@ -62,11 +62,65 @@ def list_tasks(session: Session, category: str, difficulty: str | None, as_json:
 def check_tasks(ctx: click.Context, paths: tuple[str, ...], repeat: int, as_json: bool) -> None:
     """Prove tasks in real sandboxes. Needs a checkout of CodeArena.
 
-    For each task: its bug fails, and its reference passes with full efficiency. Without DIR, the tasks of this
-    checkout. Exit status 1 if a task is not proven, 2 if a file is no task.
+    For each task: its bug fails, its reference passes with full efficiency, and its slow solutions pass, where
+    inputs grow without full efficiency. Without DIR, the tasks of this checkout.
+
+    Exit status 1 if a task is not proven, 2 if a file is no task, 3 without a sandbox.
     """
     options = ["--repeat", str(repeat), *(["--json"] if as_json else [])]
     ctx.exit(run_service_module("services.standalone.check_tasks", [*options, "--", *paths]))
+
+
+@tasks.command(
+    "certify",
+    epilog=examples("codearena tasks certify", "codearena tasks certify my-tasks --runs 100 --out certificates.json"),
+)
+@click.argument("paths", nargs=-1, metavar="[DIR]...", type=click.Path(exists=True))
+@click.option("--runs", default=20, show_default=True, type=click.IntRange(2, 10_000), help="Gradings of each program.")
+@click.option(
+    "--load", type=click.IntRange(1, 1024), help="Processes that make the load.  [default: twice the number of cores]"
+)
+@click.option("--flake-limit", default=0.0, show_default=True, type=click.FloatRange(0, 1), help="Highest flake rate.")
+@click.option(
+    "--deviation-limit",
+    default=0.005,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="Highest standard deviation of a program's reward.",
+)
+@click.option(
+    "--out",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="Where certificates are kept; those of other tasks stay in it."
+    "  [env: CODEARENA_CERTIFICATES; default: certificates.json in CODEARENA_DATA_DIR]",
+)
+@json_option
+@click.pass_context
+def certify_tasks(
+    ctx: click.Context,
+    paths: tuple[str, ...],
+    runs: int,
+    load: int | None,
+    flake_limit: float,
+    deviation_limit: float,
+    out: str | None,
+    as_json: bool,
+) -> None:
+    """Measure whether rewards flake. Needs a checkout of CodeArena.
+
+    Grades each program of a task (reference, bug, slow solutions) again and again through an arena of its own, half
+    of the times under full load, and writes what it finds to a certificate file. An arena keeps a task whose
+    certificate failed out of `auto` as long as the task is not changed. Without DIR, the tasks of this checkout.
+
+    Exit status 0 if every task is certified, 1 if one is over a limit, 2 if a file is no task or FILE no certificate
+    file, 3 without a sandbox or with one that fails, 130 if interrupted; then nothing is written.
+    """
+    limits = ["--flake-limit", str(flake_limit), "--deviation-limit", str(deviation_limit)]
+    arguments = ["--runs", str(runs), *limits, *(["--json"] if as_json else [])]
+    arguments += ["--load", str(load)] if load is not None else []
+    arguments += ["--out", out] if out is not None else []
+    ctx.exit(run_service_module("services.standalone.certify", [*arguments, "--", *paths]))
 
 
 @tasks.command("show", epilog=examples("codearena tasks show hard-1 --json | jq -r .buggy_code > fix.py"))

@@ -77,16 +77,23 @@ def embedded_arena(start_seconds: float = START_SECONDS) -> Iterator[EmbeddedAre
 def run_service_module(module: str, arguments: Sequence[str]) -> int:
     """Runs a module of the services in a process of its own, with our streams; returns its exit status.
 
+    A Ctrl-C or SIGTERM is passed on, and the module gets time to end what it started.
+
     Raises:
         ArenaProblem: There are no services here.
     """
     root = _find_services()
     with _sigterm_exits():
-        return subprocess.run(
+        process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             env={**os.environ, "PYTHONPATH": _python_path(root)},
-            check=False,
-        ).returncode
+            process_group=0,  # a Ctrl-C is ours to answer, once
+        )
+        try:
+            return process.wait()
+        finally:
+            if process.poll() is None:
+                _stop(process)
 
 
 def _find_services() -> Path:

@@ -1,13 +1,12 @@
 """`python -m services.standalone.check_tasks`: proves tasks in real sandboxes.
 
-For each task: its bug fails (a test, or full efficiency), and its reference passes every test with full efficiency,
-as often as asked.
+For each task: its bug fails (a test, or full efficiency), its reference passes every test with full efficiency, as
+often as asked, and its slow solutions pass every test, where inputs grow without full efficiency.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import dataclasses
 import json
 import sys
@@ -31,6 +30,7 @@ from services.env.task_files import CatalogueError
 from services.env.task_schema import Task
 from services.executor.service import ExecutorService
 from services.executor.settings import ExecutorSettings
+from services.standalone.commands import EXIT_INTERRUPTED, EXIT_NO_SANDBOX, EXIT_NO_TASKS, Interrupted, run
 
 if TYPE_CHECKING:
     from codearena.v1.executor_service_pb2_grpc import ExecutorServiceAsyncStub
@@ -40,12 +40,30 @@ _TIMEOUT_SECONDS = 120.0
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Proof:
-    """What was found of one task; `problems` is empty if it is proven."""
+    """What was found of one task; `problems` is empty if it is proven.
+
+    Attributes:
+        task_id: Its id.
+        bug: What its buggy code achieves.
+        reference: What its reference solution achieves.
+        slow: What its slow solutions achieve, by name.
+        problems: What is wrong with it.
+    """
 
     task_id: str
     bug: str
     reference: str
+    slow: dict[str, str]
     problems: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Achieved:
+    """What a program achieves, in words; whether it passes every test, and with full efficiency."""
+
+    text: str
+    passed: bool = False
+    solved: bool = False
 
 
 async def check(tasks: Sequence[Task], repeat: int, settings: ExecutorSettings) -> list[Proof]:
@@ -68,37 +86,45 @@ async def check(tasks: Sequence[Task], repeat: int, settings: ExecutorSettings) 
 
 async def _prove(stub: ExecutorServiceAsyncStub, task: Task, repeat: int) -> Proof:
     problems: list[str] = []
-    bug, bug_solved = await _grade(stub, task, task.buggy_code)
-    if bug_solved:
+    bug = await _grade(stub, task, task.buggy_code)
+    if bug.solved:
         problems.append("the buggy code passes with full efficiency")
-    reference = ""
+    reference = _Achieved("")
     for _ in range(repeat):
-        reference, solved = await _grade(stub, task, task.reference)
-        if not solved:
-            problems.append(f"the reference does not pass with full efficiency: {reference}")
+        reference = await _grade(stub, task, task.reference)
+        if not reference.solved:
+            problems.append(f"the reference does not pass with full efficiency: {reference.text}")
             break
-    return Proof(task.id, bug, reference, tuple(problems))
+    slow = {name: await _grade(stub, task, code) for name, code in task.slow.items()}
+    for name, achieved in slow.items():
+        if not achieved.passed:
+            problems.append(f"the slow solution {name!r} does not pass: {achieved.text}")
+        elif achieved.solved and task.growth is not None:
+            problems.append(f"the slow solution {name!r} passes with full efficiency")
+    texts = {name: achieved.text for name, achieved in slow.items()}
+    return Proof(task.id, bug.text, reference.text, texts, tuple(problems))
 
 
-async def _grade(stub: ExecutorServiceAsyncStub, task: Task, code: str) -> tuple[str, bool]:
-    """Returns what a program achieves, for people, and whether that is everything."""
-    request = wire.ExecuteRequest(code=code, suite=task.to_suite())
+async def _grade(stub: ExecutorServiceAsyncStub, task: Task, code: str) -> _Achieved:
+    request = wire.ExecuteRequest(code=code, suite=task.to_suite(), fresh=True)
     try:
         response = await stub.Execute(request, timeout=_TIMEOUT_SECONDS)
     except AioRpcError as error:
-        return f"{error.code().name}: {error.details()}", False
+        return _Achieved(f"{error.code().name}: {error.details()}")
     passed = sum(test.passed for test in response.tests)
     outcome = core.Outcome.Name(response.outcome).removeprefix("OUTCOME_").lower().replace("_", " ")
     text = f"{outcome}, {passed}/{len(response.tests)} tests"
     if response.HasField("efficiency"):
         text += f", efficiency {response.efficiency.score:.2f}"
-    return text, response.outcome == core.OUTCOME_PASSED and response.efficiency.score >= 1.0
+    all_passed = response.outcome == core.OUTCOME_PASSED
+    return _Achieved(text, all_passed, all_passed and response.efficiency.score >= 1.0)
 
 
 def _line(proof: Proof) -> str:
     verdict = "ok  " if not proof.problems else "FAIL"
     problems = "".join(f"\n      {problem}" for problem in proof.problems)
-    return f"{verdict} {proof.task_id}: bug: {proof.bug}; reference: {proof.reference}{problems}"
+    programs = {"bug": proof.bug, "reference": proof.reference} | proof.slow
+    return f"{verdict} {proof.task_id}: {'; '.join(f'{name}: {text}' for name, text in programs.items())}{problems}"
 
 
 def _say(text: str) -> None:
@@ -117,21 +143,23 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main() -> int:
-    """Returns 0 if every task is proven, 1 if not, 2 for files that are no tasks, 3 without a sandbox."""
+    """Returns 0 if every task is proven, 1 if not, 2 for no tasks, 3 without a sandbox, 130 interrupted."""
     arguments = _parser().parse_args()
     logs.configure("warning", "text")
     try:
         catalogue = load_catalogue(arguments.paths or [DEFAULT_TASKS])
     except CatalogueError as error:
         _say(str(error))
-        return 2
+        return EXIT_NO_TASKS
     with tempfile.TemporaryDirectory(prefix="codearena-check-") as folder:
         settings = ExecutorSettings(port=0, metrics_port=None, data_dir=Path(folder), drain_seconds=0)
         try:
-            proofs = asyncio.run(check(list(catalogue), max(1, arguments.repeat), settings))
+            proofs = run(check(list(catalogue), max(1, arguments.repeat), settings))
         except StartError as error:
             _say(f"no sandbox: {error}")
-            return 3
+            return EXIT_NO_SANDBOX
+        except Interrupted:
+            return EXIT_INTERRUPTED
     if arguments.json:
         sys.stdout.write(json.dumps({"tasks": [dataclasses.asdict(proof) for proof in proofs]}, indent=2) + "\n")
     failed = sum(bool(proof.problems) for proof in proofs)

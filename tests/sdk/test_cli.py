@@ -1,7 +1,13 @@
 """The command line: what it prints, and how it ends."""
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
 
 import grpc
 import pytest
@@ -9,6 +15,9 @@ from click.testing import CliRunner
 
 from codearena._cli.app import cli
 from codearena.v1 import env_service_pb2 as pb
+from tests.waiting import until
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -224,13 +233,91 @@ def test_interruption_ends_with_130(run, monkeypatch):
 
 @pytest.mark.parametrize(
     "command",
-    [[], ["health"], ["tasks"], ["tasks", "list"], ["tasks", "show"], ["grade"], ["play"], ["run"], ["demo"]],
+    [
+        *([], ["health"], ["tasks"], ["tasks", "list"], ["tasks", "show"], ["tasks", "check"], ["tasks", "certify"]),
+        *(["grade"], ["play"], ["run"], ["demo"]),
+    ],
 )
 def test_help_teaches(command):
     done = CliRunner().invoke(cli, [*command, "--help"])
     assert done.exit_code == 0
     if command != ["tasks"]:
         assert "Example" in done.stdout
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A checkout, as the working directory, whose commands write down what they were told and wait for the end."""
+    package = tmp_path / "services" / "standalone"
+    package.mkdir(parents=True)
+    for name in ("__init__", "standalone/__init__", "standalone/__main__"):
+        (tmp_path / "services" / f"{name}.py").touch()
+    program = """
+        import json, signal, sys
+        from pathlib import Path
+        def stop(*_):
+            Path("stopped").touch()
+            sys.exit(7)
+        signal.signal(signal.SIGTERM, stop)
+        Path("told.tmp").write_text(json.dumps(sys.argv[1:]))
+        Path("told.tmp").rename("told")
+        if "--wait" in sys.argv[-1]:
+            signal.pause()
+        sys.exit(1)
+    """
+    for name in ("check_tasks", "certify"):
+        (package / f"{name}.py").write_text(textwrap.dedent(program))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["check", "mine", "--repeat", "3", "--json"], ["--repeat", "3", "--json", "--", "mine"]),
+        (
+            ["certify"],
+            ["--runs", "20", "--flake-limit", "0.0", "--deviation-limit", "0.005", "--"],
+        ),
+        (
+            ["certify", "mine", "--runs", "8", "--load", "3", "--flake-limit", "0.1", "--out", "c.json", "--json"],
+            [
+                *("--runs", "8", "--flake-limit", "0.1", "--deviation-limit", "0.005", "--json"),
+                *("--load", "3", "--out", "c.json", "--", "mine"),
+            ],
+        ),
+    ],
+    ids=["check", "certify", "certify with everything"],
+)
+def test_commands_of_the_checkout_are_told_and_give_their_status(checkout, arguments, told):
+    (checkout / "mine").mkdir()
+    assert CliRunner().invoke(cli, ["tasks", *arguments]).exit_code == 1
+    assert json.loads((checkout / "told").read_text()) == told
+
+
+@pytest.mark.parametrize("arguments", [["--runs", "1"], ["--load", "0"], ["--flake-limit", "2"], ["absent"]])
+def test_certify_refuses_what_makes_no_sense(checkout, arguments):
+    done = CliRunner().invoke(cli, ["tasks", "certify", *arguments])
+    assert done.exit_code == 2
+    assert not (checkout / "told").exists()
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupted_commands_of_the_checkout_get_time_to_end(checkout, number, status):
+    (checkout / "--wait").mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "codearena", "tasks", "certify", "--", "--wait"],
+        cwd=checkout,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    try:
+        until((checkout / "told").exists)
+        process.send_signal(number)
+        assert process.wait(timeout=30) == status
+    finally:
+        process.kill()
+        process.wait()
+    assert (checkout / "stopped").exists()
 
 
 def test_version():
