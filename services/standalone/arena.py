@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -38,12 +38,14 @@ class Arena:
         executor_address: gRPC target of the executor.
         judge_address: gRPC target of the judge.
         sandbox: The sandbox backend and why it was chosen.
+        registries: The metrics of each service, by its name.
     """
 
     address: str
     executor_address: str
     judge_address: str
     sandbox: Chosen
+    registries: Mapping[str, CollectorRegistry]
 
 
 @contextlib.asynccontextmanager
@@ -70,22 +72,20 @@ async def arena(
     inner = common | _ON_LOOPBACK | {"metrics_host": facing.metrics_host or facing.host}
     inner |= {"port": 0, "metrics_port": None} if private else {}
     async with contextlib.AsyncExitStack() as stack:
+        registries = {name: CollectorRegistry() for name in ("env", "executor", "judge")}
         executor_settings = _make(ExecutorSettings, inner)
-        registry = CollectorRegistry()
-        executor = ExecutorService(executor_settings, registry)
-        executor_server = await stack.enter_async_context(serving(executor, executor_settings, registry))
+        executor = ExecutorService(executor_settings, registries["executor"])
+        executor_server = await stack.enter_async_context(serving(executor, executor_settings, registries["executor"]))
         judge_settings = _make(JudgeSettings, inner)
-        registry = CollectorRegistry()
-        judge_server = await stack.enter_async_context(
-            serving(JudgeService(judge_settings, registry), judge_settings, registry)
-        )
+        judge = JudgeService(judge_settings, registries["judge"])
+        judge_server = await stack.enter_async_context(serving(judge, judge_settings, registries["judge"]))
         peers = {"executor_address": _address(executor_server), "judge_address": _address(judge_server)}
         env_settings = _make(EnvSettings, outer | peers)
-        registry = CollectorRegistry()
-        env_server = await stack.enter_async_context(
-            serving(EnvService(env_settings, registry), env_settings, registry)
+        env = EnvService(env_settings, registries["env"])
+        env_server = await stack.enter_async_context(serving(env, env_settings, registries["env"]))
+        yield Arena(
+            _address(env_server), peers["executor_address"], peers["judge_address"], executor.chosen, registries
         )
-        yield Arena(_address(env_server), peers["executor_address"], peers["judge_address"], executor.chosen)
 
 
 def _make(kind: type[Settings], values: dict[str, object]) -> Settings:
