@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+
+from services.executor.refusals import too_late
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +27,21 @@ class Ask:
     def too_late(self) -> bool:
         """Whether the deadline has gone."""
         return self.deadline is not None and time.monotonic() >= self.deadline
+
+
+ANYONE = Ask()
+"""Asks for no run in particular, and waits for ever."""
+
+
+@contextlib.asynccontextmanager
+async def in_time(ask: Ask) -> AsyncIterator[None]:
+    """Ends the block at the deadline.
+
+    Raises:
+        StatusError: DEADLINE_EXCEEDED; the block was cancelled.
+    """
+    try:
+        async with asyncio.timeout_at(ask.deadline):
+            yield
+    except TimeoutError as error:
+        raise too_late() from error

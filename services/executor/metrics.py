@@ -53,6 +53,8 @@ class ExecutorMetrics:
             self._violations.labels(kind)
         for path in ("warm", "cold"):
             self._start.labels(backend, path)
+        for state in ("warming", "idle", "leased"):
+            self._pool.labels(backend, state)
 
     def slots(self, busy: int, free: int, waiting: int) -> None:
         """Sets the state of slots and queue."""
@@ -60,10 +62,14 @@ class ExecutorMetrics:
         self._slots.labels("free").set(free)
         self._queue.set(waiting)
 
-    def pool(self, warming: int, idle: int, leased: int) -> None:
-        """Sets the state of the pool."""
-        for state, count in (("warming", warming), ("idle", idle), ("leased", leased)):
-            self._pool.labels(self._backend, state).set(count)
+    def stocked(self, warming: int, idle: int) -> None:
+        """Sets how many sandboxes are made and ready."""
+        self._pool.labels(self._backend, "warming").set(warming)
+        self._pool.labels(self._backend, "idle").set(idle)
+
+    def leased(self, count: int) -> None:
+        """Sets how many sandboxes are in use, or used and not yet gone."""
+        self._pool.labels(self._backend, "leased").set(count)
 
     def waited(self, seconds: float) -> None:
         """Counts a request that left the queue."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from codearena.v1 import error_reason_pb2 as reasons
 from services.common.errors import unavailable
 from services.executor import jobs
+from services.executor.asks import ANYONE, Ask
 from services.executor.jobs import Call, Reply
 from services.executor.limits import Limits
 from services.executor.pool import Lease, SandboxPool
@@ -89,11 +90,19 @@ class Runner:
         self._backend = backend
 
     @contextlib.asynccontextmanager
-    async def program(self, code: str, limits: Limits, *, trusted: bool = False) -> AsyncIterator[Run]:
+    async def program(
+        self, code: str, limits: Limits, *, trusted: bool = False, ask: Ask = ANYONE
+    ) -> AsyncIterator[Run]:
         """Leases a sandbox for a program that answers cases.
 
+        Args:
+            code: The program.
+            limits: What it may use.
+            trusted: It is a reference solution.
+            ask: On whose behalf, and until when.
+
         Raises:
-            StatusError: RESOURCE_EXHAUSTED or UNAVAILABLE, as `SandboxPool.lease`.
+            StatusError: RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED or UNAVAILABLE, as `SandboxPool.lease`.
         """
-        async with self._pool.lease() as lease:
+        async with self._pool.lease(ask) as lease:
             yield Run(lease, limits, self._backend, jobs.program(code, limits, trusted=trusted))

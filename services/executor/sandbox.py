@@ -31,6 +31,11 @@ class HarnessDied(Exception):
 class Sandbox(Protocol):
     """A booted, single-use sandbox: run one program, then destroy it."""
 
+    @property
+    def alive(self) -> bool:
+        """False once it is known to be of no use: its streams have ended. Asks nobody, so it may say True too long."""
+        ...
+
     async def run(self, job: bytes) -> bytes:
         """Sends frames to the harness and returns its next reply.
 

@@ -11,12 +11,14 @@ from codearena.v1 import executor_service_pb2, executor_service_pb2_grpc
 from services.executor.backends import Chosen, choose
 from services.executor.grader import Grader
 from services.executor.metrics import ExecutorMetrics
-from services.executor.pool import PoolOptions, SandboxPool
+from services.executor.pool import SandboxPool
+from services.executor.queue import QueueOptions
 from services.executor.references import References
 from services.executor.runs import Runner
 from services.executor.sandbox import SandboxLost
 from services.executor.servicer import ExecutorServicer
 from services.executor.settings import ExecutorSettings
+from services.executor.stock import StockOptions
 
 
 class ExecutorService:
@@ -52,8 +54,9 @@ class ExecutorService:
             raise SandboxLost(f"refusing to serve beyond loopback: {chosen.info.isolation}")
         self._log.info("sandbox", backend=chosen.name, why=chosen.reason, isolation=chosen.info.isolation)
         metrics = ExecutorMetrics(self._registry, chosen.name)
-        options = PoolOptions(settings.slots, settings.warm_count, settings.queue)
-        self._pool = SandboxPool(chosen.backend, options, metrics)
+        queue = QueueOptions(settings.slots, settings.queue, settings.run_weights)
+        stock = StockOptions(*settings.warm_range, settings.starting, settings.sandbox_age_seconds)
+        self._pool = SandboxPool(chosen.backend, queue, stock, metrics)
         runner = Runner(self._pool, chosen.backend)
         self._references = References(runner, settings.reference_refresh_seconds)
         self._servicer = ExecutorServicer(Grader(runner, self._references), metrics, chosen.info.kind)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from services.common.settings import ServiceSettings
 
 BackendChoice = Literal["auto", "docker", "process"]
+Weight = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
+
+
+def cores() -> int:
+    """Returns how many cores the machine has."""
+    return max(1, os.cpu_count() or 1)
 
 
 class ExecutorSettings(ServiceSettings):
@@ -21,25 +27,51 @@ class ExecutorSettings(ServiceSettings):
         default="auto", description="auto takes docker where an engine answers, else process."
     )
     slots: int = Field(
-        default_factory=lambda: max(1, os.cpu_count() or 1),
+        default_factory=cores,
         ge=1,
         le=1024,
         validation_alias="CODEARENA_EXECUTOR_SLOTS",
-        description="Sandboxes that run at once; the number of cores by default.",
-    )
-    warm: int | None = Field(
-        default=None,
-        ge=0,
-        le=1024,
-        validation_alias="CODEARENA_EXECUTOR_WARM",
-        description="Sandboxes kept ready; as many as slots by default.",
+        description="Programs that run at once; the number of cores by default.",
     )
     queue: int = Field(
         default=256,
         ge=0,
         le=100_000,
         validation_alias="CODEARENA_EXECUTOR_QUEUE",
-        description="Requests that may wait.",
+        description="Requests that may wait for a slot.",
+    )
+    run_weights: dict[str, Weight] = Field(
+        default_factory=dict,
+        validation_alias="CODEARENA_EXECUTOR_RUN_WEIGHTS",
+        description="JSON object: a training run's share of slots and queue relative to others; 1 if not named.",
+    )
+    warm: int | None = Field(
+        default=None,
+        ge=0,
+        le=1024,
+        validation_alias="CODEARENA_EXECUTOR_WARM",
+        description="Sandboxes kept ready when nothing is asked for; as many as slots by default.",
+    )
+    warm_max: int | None = Field(
+        default=None,
+        ge=0,
+        le=4096,
+        validation_alias="CODEARENA_EXECUTOR_WARM_MAX",
+        description="Sandboxes kept ready at most, however much is asked for; four times the slots by default.",
+    )
+    starting: int = Field(
+        default_factory=cores,
+        ge=1,
+        le=1024,
+        validation_alias="CODEARENA_EXECUTOR_STARTING",
+        description="Sandboxes that are made at once; the number of cores by default.",
+    )
+    sandbox_age_seconds: float = Field(
+        default=300.0,
+        ge=1,
+        allow_inf_nan=False,
+        validation_alias="CODEARENA_EXECUTOR_SANDBOX_AGE_SECONDS",
+        description="A ready sandbox is thrown away before it is older than this.",
     )
     reference_refresh_seconds: float = Field(
         default=600.0, gt=0, description="Age at which a reference solution is measured anew."
@@ -51,7 +83,15 @@ class ExecutorSettings(ServiceSettings):
     )
     sandbox_base_image: str = Field(default="", description="The public Python image; empty takes ours.")
 
+    @model_validator(mode="after")
+    def _warm_fits(self) -> ExecutorSettings:
+        if self.warm is not None and self.warm_max is not None and self.warm_max < self.warm:
+            raise ValueError("CODEARENA_EXECUTOR_WARM_MAX must not be below CODEARENA_EXECUTOR_WARM")
+        return self
+
     @property
-    def warm_count(self) -> int:
-        """Sandboxes kept ready."""
-        return self.slots if self.warm is None else self.warm
+    def warm_range(self) -> tuple[int, int]:
+        """The least and the most sandboxes that are kept ready."""
+        most = 4 * self.slots if self.warm_max is None else self.warm_max
+        least = min(self.slots, most) if self.warm is None else self.warm
+        return least, max(least, most)

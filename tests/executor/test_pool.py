@@ -1,138 +1,62 @@
-"""The pool in front of a scripted backend: bounded, fair, and free of leaks whatever is cancelled when."""
+"""The pool in front of a scripted backend: bounded, ready ahead, and free of leaks whatever is cancelled when."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import random
-from collections.abc import Awaitable, Callable
+import time
 
 import grpc
 import pytest
 
-from codearena.v1 import core_pb2 as core
 from services.common.errors import StatusError, reason_name
 from services.executor import jobs
+from services.executor.asks import ANYONE, Ask
 from services.executor.limits import Limits
-from services.executor.pool import PoolOptions, SandboxPool
+from services.executor.pool import SandboxPool
+from services.executor.queue import QueueOptions
 from services.executor.runs import Runner
-from services.executor.sandbox import BackendInfo, HarnessDied, Sandbox, SandboxLost
+from services.executor.sandbox import HarnessDied, SandboxLost
+from services.executor.stock import StockOptions
+from tests.executor.scripted import Observed, ScriptedBackend, settle, until
 from tests.executor.test_jobs import REPLY
 
 
-class ScriptedSandbox:
-    """A sandbox in memory; `answer` says what running in it does."""
-
-    def __init__(self, backend: ScriptedBackend, number: int) -> None:
-        self.number = number
-        self._backend = backend
-
-    async def run(self, job: bytes) -> bytes:
-        return await self._backend.answer(job)
-
-    async def destroy(self) -> None:
-        self._backend.destroyed.append(self.number)
-        await self._backend.destroying()
-        self._backend.living.discard(self.number)
-
-
-async def _nothing() -> None:
-    pass
-
-
-async def _no_answer(job: bytes) -> bytes:
-    raise HarnessDied("it ended")
-
-
-class ScriptedBackend:
-    """Makes sandboxes in memory. A cancelled or failed creation makes none, as the protocol demands."""
-
-    def __init__(self) -> None:
-        self.made = 0
-        self.living: set[int] = set()
-        self.destroyed: list[int] = []
-        self.creating: Callable[[], Awaitable[None]] = _nothing
-        self.destroying: Callable[[], Awaitable[None]] = _nothing
-        self.answer: Callable[[bytes], Awaitable[bytes]] = _no_answer
-        self.well = True
-
-    async def start(self) -> BackendInfo:
-        return BackendInfo(core.SANDBOX_BACKEND_PROCESS, "none: in memory", isolated=False)
-
-    async def create(self) -> Sandbox:
-        await self.creating()
-        if not self.well:
-            raise SandboxLost("the engine is away")
-        self.made += 1
-        self.living.add(self.made)
-        return ScriptedSandbox(self, self.made)
-
-    async def ping(self) -> None:
-        if not self.well:
-            raise SandboxLost("the engine is away")
-
-    async def stop(self) -> None:
-        self.living.clear()
-
-
-class Observed:
-    """Keeps what the pool last told."""
-
-    def __init__(self) -> None:
-        self.busy = self.free = self.waiting = self.idle = 0
-        self.starts: list[bool] = []
-        self.waits = 0
-
-    def slots(self, busy: int, free: int, waiting: int) -> None:
-        self.busy, self.free, self.waiting = busy, free, waiting
-
-    def pool(self, warming: int, idle: int, leased: int) -> None:
-        self.idle = idle
-
-    def waited(self, seconds: float) -> None:
-        self.waits += 1
-
-    def started(self, seconds: float, *, warm: bool) -> None:
-        self.starts.append(warm)
-
-
 class Setup:
-    """A pool with its backend and observer."""
+    """A pool with its backend and observer. Unless told otherwise it makes no more sandboxes than are asked for."""
 
-    def __init__(self, slots: int = 2, warm: int = 0, queue: int = 10, age: float = 300.0) -> None:
+    def __init__(
+        self,
+        slots: int = 2,
+        warm: int = 0,
+        queue: int = 10,
+        most: int | None = None,
+        starting: int = 10,
+        **stock: float,
+    ) -> None:
         self.backend = ScriptedBackend()
         self.seen = Observed()
-        self.pool = SandboxPool(self.backend, PoolOptions(slots, warm, queue, age), self.seen)
+        options = StockOptions(warm, warm if most is None else most, starting, **{"tick_seconds": 0.001} | stock)
+        self.pool = SandboxPool(self.backend, QueueOptions(slots, queue), options, self.seen)
         self.pool.start()
 
-    def hold(self) -> tuple[asyncio.Task[None], asyncio.Event]:
-        """Leases in a task until the event is set."""
+    def hold(self, ask: Ask = ANYONE) -> tuple[asyncio.Task[int], asyncio.Event]:
+        """Leases in a task until the event is set. The task returns the number of its sandbox."""
         release = asyncio.Event()
 
-        async def lease() -> None:
-            async with self.pool.lease():
+        async def lease() -> int:
+            async with self.pool.lease(ask) as lease:
                 await release.wait()
+                return lease.sandbox.number  # type: ignore[attr-defined]
 
         return asyncio.create_task(lease()), release
 
     async def assert_all_free(self, slots: int) -> None:
         await until(lambda: self.seen.free == slots)
         assert (self.seen.busy, self.seen.waiting) == (0, 0)
+        await until(lambda: self.seen.in_use == 0)
         await until(lambda: len(self.backend.living) == self.seen.idle)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Lets the others run until the condition holds; the bound is there for a test that fails."""
-    for _ in range(100_000):
-        if condition():
-            return
-        await asyncio.sleep(0)
-    pytest.fail("it does not come true")
-
-
-async def settle() -> None:
-    for _ in range(20):
-        await asyncio.sleep(0)
 
 
 async def test_each_lease_has_a_sandbox_of_its_own_that_is_destroyed() -> None:
@@ -159,21 +83,22 @@ async def test_a_sandbox_is_destroyed_whatever_happens_in_the_lease() -> None:
     await setup.pool.stop()
 
 
-async def test_a_slot_is_free_only_when_its_sandbox_is_gone() -> None:
-    setup = Setup(slots=1)
+async def test_a_slot_does_not_wait_for_its_sandbox_to_go_unless_too_many_are_going() -> None:
+    setup = Setup(slots=2)
     gone = asyncio.Event()
     setup.backend.destroying = gone.wait  # type: ignore[assignment]
-    async with setup.pool.lease():
-        pass
+    for _ in range(4):
+        async with setup.pool.lease():
+            pass
+    assert (setup.seen.busy, setup.seen.in_use) == (2, 4), "two go beyond the slots, two keep theirs"
     next_one, release = setup.hold()
     await settle()
-    assert setup.backend.made == 1
-    assert setup.seen.waiting == 1
+    assert (setup.backend.made, setup.seen.waiting) == (4, 1)
 
     gone.set()
-    await until(lambda: setup.backend.made == 2)
     release.set()
-    await next_one
+    assert await next_one == 5
+    await setup.assert_all_free(2)
     await setup.pool.stop()
 
 
@@ -261,10 +186,11 @@ async def test_cancelling_while_a_sandbox_is_made_frees_the_slot() -> None:
     await setup.pool.stop()
 
 
-@pytest.mark.parametrize("warm", [0, 2])
-async def test_random_cancellations_leak_nothing(warm: int) -> None:
+@pytest.mark.parametrize(("warm", "most", "starting"), [(0, 0, 1), (0, 4, 2), (2, 6, 3)])
+async def test_random_cancellations_leak_nothing(warm: int, most: int, starting: int) -> None:
     rng = random.Random(20240229)
-    setup = Setup(slots=3, warm=warm, queue=30)
+    setup = Setup(slots=3, warm=warm, queue=12, most=most, starting=starting, first_pause_seconds=0.0)
+    inside = 0
 
     async def pause() -> None:
         for _ in range(rng.randrange(4)):
@@ -274,24 +200,42 @@ async def test_random_cancellations_leak_nothing(warm: int) -> None:
         await pause()
         if rng.random() < 0.1:
             raise SandboxLost("no luck")
+        if setup.backend.living and rng.random() < 0.1:
+            setup.backend.dead.add(rng.choice(sorted(setup.backend.living)))
 
     setup.backend.creating, setup.backend.destroying = create, pause
 
     async def use() -> None:
-        async with setup.pool.lease():
-            assert len(setup.backend.living) <= 3 + warm
-            await pause()
-            if rng.random() < 0.2:
-                raise ZeroDivisionError
+        nonlocal inside
+        soon = time.monotonic() + rng.choice([-1.0, 0.0005, 60.0])
+        async with setup.pool.lease(Ask(rng.choice(["", "a", "b"]), rng.choice([None, soon]))):
+            inside += 1
+            try:
+                assert inside <= 3
+                assert len(setup.backend.living) <= 3 + 3 + most + 2 * starting
+                await pause()
+                if rng.random() < 0.2:
+                    raise ZeroDivisionError
+            finally:
+                inside -= 1
 
+    seen = set()
     for _ in range(100):
         tasks = [asyncio.create_task(use()) for _ in range(rng.randrange(1, 30))]
         for task in rng.sample(tasks, rng.randrange(len(tasks) + 1)):
             await pause()
             task.cancel()
         results = await asyncio.gather(*tasks, return_exceptions=True)
-        kinds = {type(result) for result in results}
-        assert kinds <= {type(None), asyncio.CancelledError, ZeroDivisionError, StatusError}
+        assert {type(found) for found in results} <= {
+            type(None),
+            asyncio.CancelledError,
+            ZeroDivisionError,
+            StatusError,
+        }
+        seen |= {found.code for found in results if isinstance(found, StatusError)}
+    refusals = {grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DEADLINE_EXCEEDED}
+    assert refusals <= seen <= refusals | {grpc.StatusCode.UNAVAILABLE}
+    assert setup.backend.most_under_way == starting
     await setup.assert_all_free(3)
 
     await setup.pool.stop()
@@ -328,26 +272,40 @@ async def test_warm_sandboxes_are_ready_and_made_up_for() -> None:
     assert setup.backend.living == set()
 
 
-async def test_an_aged_sandbox_is_thrown_away() -> None:
-    setup = Setup(slots=1, warm=1, age=0.0)
-    await until(lambda: setup.seen.idle == 1)
-    await asyncio.sleep(0.001)
+async def test_one_whose_deadline_has_gone_costs_no_sandbox() -> None:
+    setup = Setup(slots=1)
+    with pytest.raises(StatusError, match="deadline went by") as caught:
+        async with setup.pool.lease(Ask(deadline=time.monotonic())):
+            pass
+    assert caught.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert reason_name(caught.value.reason) == "DEADLINE"
+    assert setup.backend.begun == 0
 
-    async with setup.pool.lease() as lease:
-        assert lease.sandbox.number != 1  # type: ignore[attr-defined]
-        await until(lambda: 1 in setup.backend.destroyed)
+    first, release = setup.hold()
+    late, _ = setup.hold(Ask(deadline=time.monotonic() + 0.01))
+    with pytest.raises(StatusError, match="deadline went by"):
+        await late
+    assert setup.seen.waiting == 0
+    release.set()
+    await first
+    await setup.assert_all_free(1)
+    assert setup.backend.begun == 1
     await setup.pool.stop()
-    assert setup.backend.living == set()
 
 
-async def test_warming_goes_on_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.executor.pool._REFILL_PAUSE_SECONDS", 0.0)
-    setup = Setup(slots=1, warm=1)
-    setup.backend.well = False
-    await settle()
-    assert setup.backend.made == 0
-    setup.backend.well = True
+async def test_a_deadline_ends_the_wait_for_a_sandbox_too() -> None:
+    setup = Setup(slots=1, most=1)
+    ready = asyncio.Event()
+    setup.backend.creating = ready.wait  # type: ignore[assignment]
+    late, _ = setup.hold(Ask(deadline=time.monotonic() + 0.01))
+    with pytest.raises(StatusError, match="deadline went by"):
+        await late
+    await setup.assert_all_free(1)
+
+    ready.set()
     await until(lambda: setup.seen.idle == 1)
+    async with setup.pool.lease() as lease:
+        assert lease.sandbox.number == 1, "what was made for it is the next one's"  # type: ignore[attr-defined]
     await setup.pool.stop()
 
 
@@ -373,12 +331,40 @@ async def test_stopping_refuses_those_who_wait_and_destroys_what_is_idle() -> No
     await until(lambda: setup.backend.living == set())
 
 
-async def test_stopping_ends_a_creation_under_way() -> None:
-    setup = Setup(warm=1)
+async def test_stopping_ends_creations_under_way_and_refuses_those_who_wait_for_them() -> None:
+    setup = Setup(slots=3, warm=4, starting=2)
     setup.backend.creating = asyncio.Event().wait  # type: ignore[assignment]
+    waiting = [setup.hold()[0] for _ in range(3)]
     await settle()
+    assert setup.backend.under_way == 2
+
     await asyncio.wait_for(setup.pool.stop(), 5)
+
+    for result in await asyncio.gather(*waiting, return_exceptions=True):
+        assert isinstance(result, StatusError)
+        assert reason_name(result.reason) == "SHUTTING_DOWN"
+    assert setup.backend.under_way == 0
     assert setup.backend.living == set()
+    assert (setup.seen.warming, setup.seen.idle) == (0, 0)
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_stopping_in_any_moment_of_a_creation_leaves_nothing(turns: int) -> None:
+    setup = Setup(slots=2, warm=2)
+
+    async def create() -> None:
+        for _ in range(2):
+            await asyncio.sleep(0)
+
+    setup.backend.creating = create
+    task, release = setup.hold()
+    release.set()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await setup.pool.stop()
+    await asyncio.gather(task, return_exceptions=True)
+    await until(lambda: setup.backend.living == set())
+    assert len(setup.backend.destroyed) == setup.backend.made
 
 
 @pytest.mark.parametrize(
