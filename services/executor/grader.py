@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from codearena.v1 import core_pb2 as core
 from codearena.v1 import executor_service_pb2 as wire
 from services.executor import efficiency, values
+from services.executor.asks import ANYONE, Ask
 from services.executor.efficiency import Efficiency
 from services.executor.jobs import Answer, Attempts, Reply, Usage, script
 from services.executor.limits import Limits
@@ -15,6 +16,7 @@ from services.executor.pool import Lease
 from services.executor.references import Growth, Reference, References, calls_of
 from services.executor.runs import Overran, Run, Runner
 from services.executor.sandbox import HarnessDied
+from services.executor.settled import is_settled
 from services.executor.verdict import (
     CaseVerdict,
     Outcome,
@@ -39,6 +41,7 @@ class Verdict:
         output: What it printed in visible cases.
         usage: What it used; None if the harness could not say.
         attempts: What it tried; None likewise.
+        settled: Whether an equal program would fare the same; see `services.executor.settled`.
         lease: Where and how fast a sandbox was had.
     """
 
@@ -50,6 +53,7 @@ class Verdict:
     output: str
     usage: Usage | None
     attempts: Attempts | None
+    settled: bool
     lease: Lease
 
 
@@ -72,7 +76,9 @@ class Grader:
         self._runner = runner
         self._references = references
 
-    async def grade(self, code: str, suite: wire.Suite, cases: Sequence[wire.Case], limits: Limits) -> Verdict:
+    async def grade(
+        self, code: str, suite: wire.Suite, cases: Sequence[wire.Case], limits: Limits, ask: Ask = ANYONE
+    ) -> Verdict:
         """Grades a program.
 
         Args:
@@ -80,12 +86,13 @@ class Grader:
             suite: What it is graded against.
             cases: The suite's cases, visible ones first.
             limits: The suite's limits, resolved.
+            ask: On whose behalf, and until when.
 
         Raises:
             StatusError: No sandbox could be had or it was lost; or the suite's reference is unfit.
         """
-        reference = await self._references.get(suite, cases, limits)
-        async with self._runner.program(code, limits) as run:
+        reference = await self._references.get(suite, cases, limits, ask)
+        async with self._runner.program(code, limits, ask=ask) as run:
             try:
                 return await self._grade(run, cases, reference)
             except HarnessDied as death:
@@ -98,8 +105,9 @@ class Grader:
         reply = await run.batch(calls_of(cases), visible=visible)
         loading = load_outcome(reply.load)
         if loading != core.OUTCOME_PASSED:
-            return _not_loaded(cases, reference, reply, run.lease)
+            return _not_loaded(cases, reference, reply, run)
         verdicts = judge_cases(cases, reply.cases)
+        answers = [reply.load, *reply.cases]
         grown, score = None, None
         if reference.growth is not None:
             grown = CaseVerdict(core.OUTCOME_TESTS_FAILED, "not run: the other tests come first")
@@ -111,6 +119,7 @@ class Grader:
                     reference.growth.calls, visible=0, stop_seconds=reference.growth.budget_seconds
                 )
                 grown, score = _judge_growth(reference.growth, growing)
+                answers += growing.cases
                 reply = growing.model_copy(update={"cases": reply.cases})
         outcomes = [verdict.outcome for verdict in verdicts] + ([grown.outcome] if grown else [])
         outcome = program_outcome(outcomes)
@@ -123,16 +132,17 @@ class Grader:
             _output(reply),
             reply.usage,
             reply.violations,
+            is_settled(answers, run.limits),
             run.lease,
         )
 
-    async def run_script(self, code: str, stdin: str, limits: Limits) -> ScriptResult:
+    async def run_script(self, code: str, stdin: str, limits: Limits, ask: Ask = ANYONE) -> ScriptResult:
         """Runs a program as a script.
 
         Raises:
             StatusError: No sandbox could be had, or it was lost.
         """
-        async with self._runner.program(code, limits) as run:
+        async with self._runner.program(code, limits, ask=ask) as run:
             try:
                 return _script_result(await run.script(script(code, stdin, limits)))
             except HarnessDied as death:
@@ -185,11 +195,20 @@ def _output(reply: Reply) -> str:
     return reply.stdout + reply.stderr
 
 
-def _not_loaded(cases: Sequence[wire.Case], reference: Reference, reply: Reply, lease: Lease) -> Verdict:
+def _not_loaded(cases: Sequence[wire.Case], reference: Reference, reply: Reply, run: Run) -> Verdict:
     outcome = load_outcome(reply.load)
     verdicts, grown = _all_failed(cases, reference, outcome, "not run: the program did not load")
     return Verdict(
-        outcome, load_error(reply.load), verdicts, grown, None, _output(reply), reply.usage, reply.violations, lease
+        outcome,
+        load_error(reply.load),
+        verdicts,
+        grown,
+        None,
+        _output(reply),
+        reply.usage,
+        reply.violations,
+        is_settled([reply.load], run.limits),
+        run.lease,
     )
 
 
@@ -203,7 +222,7 @@ def _dead(cases: Sequence[wire.Case], reference: Reference, death: HarnessDied, 
 
 def _ended(cases: Sequence[wire.Case], reference: Reference, outcome: Outcome, lease: Lease) -> Verdict:
     verdicts, grown = _all_failed(cases, reference, outcome, "the sandbox ended without an answer")
-    return Verdict(outcome, None, verdicts, grown, None, "", None, None, lease)
+    return Verdict(outcome, None, verdicts, grown, None, "", None, None, settled=False, lease=lease)
 
 
 def _all_failed(

@@ -47,6 +47,11 @@ class ExecutorMetrics:
         self._violations = Counter(
             "codearena_sandbox_violations", "What submissions tried.", ("kind",), registry=registry
         )
+        self._verdicts = Counter(
+            "codearena_verdict_cache", "Verdicts that were known or had to be made.", ("result",), registry=registry
+        )
+        for result in ("hit", "miss"):
+            self._verdicts.labels(result)
         for reason in (*_REASONS.values(), "infra_error"):
             self._exits.labels(backend, reason)
         for kind in _KINDS:
@@ -95,6 +100,10 @@ class ExecutorMetrics:
         }
         for kind in (kind for kind, found in tried.items() if found):
             self._violations.labels(kind).inc()
+
+    def asked(self, *, known: bool) -> None:
+        """Counts a verdict that was asked for."""
+        self._verdicts.labels("hit" if known else "miss").inc()
 
     def failed(self) -> None:
         """Counts a program that was not graded for a reason of ours."""

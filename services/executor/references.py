@@ -15,6 +15,7 @@ from codearena.v1 import error_reason_pb2 as reasons
 from codearena.v1 import executor_service_pb2 as wire
 from services.common.errors import StatusError, invalid, unavailable
 from services.executor import values
+from services.executor.asks import ANYONE, Ask
 from services.executor.jobs import Answer, Call, Reply
 from services.executor.limits import Limits
 from services.executor.runs import Overran, Run, Runner
@@ -89,8 +90,10 @@ class References:
         self._refresh = refresh_seconds
         self._known: OrderedDict[str, asyncio.Task[Reference]] = OrderedDict()
 
-    async def get(self, suite: wire.Suite, cases: Sequence[wire.Case], limits: Limits) -> Reference:
+    async def get(self, suite: wire.Suite, cases: Sequence[wire.Case], limits: Limits, ask: Ask = ANYONE) -> Reference:
         """Returns the measurement of a suite's reference solution.
+
+        It is made on behalf of the run that asks first, but not by its deadline, for others may wait for it.
 
         Raises:
             StatusError: INVALID_ARGUMENT if the reference fails its own suite, UNAVAILABLE at shutdown, else as
@@ -99,7 +102,7 @@ class References:
         digest = suite_digest(suite)
         task = self._known.get(digest)
         if task is None or self._is_stale(task):
-            task = asyncio.create_task(self._measure(suite, cases, limits))
+            task = asyncio.create_task(self._measure(suite, cases, limits, Ask(ask.run_id)))
             self._known[digest] = task
             while len(self._known) > _KEPT:
                 self._known.popitem(last=False)
@@ -125,9 +128,9 @@ class References:
             return True
         return time.monotonic() - task.result().measured > self._refresh
 
-    async def _measure(self, suite: wire.Suite, cases: Sequence[wire.Case], limits: Limits) -> Reference:
+    async def _measure(self, suite: wire.Suite, cases: Sequence[wire.Case], limits: Limits, ask: Ask) -> Reference:
         try:
-            async with self._runner.program(suite.reference_code, limits, trusted=True) as run:
+            async with self._runner.program(suite.reference_code, limits, trusted=True, ask=ask) as run:
                 reply = await run.batch(calls_of(cases), visible=0)
                 _require_passed(cases, reply)
                 growth = await self._grow(run, suite.growth) if suite.HasField("growth") else None

@@ -9,16 +9,23 @@ from prometheus_client import CollectorRegistry
 
 from codearena.v1 import executor_service_pb2, executor_service_pb2_grpc
 from services.executor.backends import Chosen, choose
+from services.executor.executions import Executions
 from services.executor.grader import Grader
+from services.executor.groups import Groups
 from services.executor.metrics import ExecutorMetrics
 from services.executor.pool import SandboxPool
 from services.executor.queue import QueueOptions
 from services.executor.references import References
 from services.executor.runs import Runner
-from services.executor.sandbox import SandboxLost
+from services.executor.sandbox import BackendInfo, SandboxLost
 from services.executor.servicer import ExecutorServicer
 from services.executor.settings import ExecutorSettings
 from services.executor.stock import StockOptions
+from services.executor.verdict_cache import CacheLimits
+from services.executor.verdict_store import RedisStore
+from services.executor.verdicts import Verdicts
+
+_GROUP_SHARE = 2
 
 
 class ExecutorService:
@@ -34,6 +41,7 @@ class ExecutorService:
         self._chosen: Chosen | None = None
         self._pool: SandboxPool | None = None
         self._references: References | None = None
+        self._verdicts: Verdicts | None = None
         self._servicer: ExecutorServicer | None = None
 
     @property
@@ -59,7 +67,10 @@ class ExecutorService:
         self._pool = SandboxPool(chosen.backend, queue, stock, metrics)
         runner = Runner(self._pool, chosen.backend)
         self._references = References(runner, settings.reference_refresh_seconds)
-        self._servicer = ExecutorServicer(Grader(runner, self._references), metrics, chosen.info.kind)
+        executions = Executions(Grader(runner, self._references), metrics, chosen.info.kind)
+        self._verdicts = _verdicts(executions, chosen.info, settings, metrics)
+        groups = Groups(self._verdicts, _GROUP_SHARE * settings.slots)
+        self._servicer = ExecutorServicer(self._verdicts, groups, executions)
         self._pool.start()
 
     def register(self, server: grpc.aio.Server) -> None:
@@ -80,9 +91,20 @@ class ExecutorService:
 
     async def stop(self) -> None:
         """Destroys every sandbox and stops the backend."""
+        if self._verdicts is not None:
+            await self._verdicts.stop()
         if self._references is not None:
             await self._references.stop()
         if self._pool is not None:
             await self._pool.stop()
         if self._chosen is not None:
             await self._chosen.backend.stop()
+
+
+def _verdicts(
+    executions: Executions, backend: BackendInfo, settings: ExecutorSettings, metrics: ExecutorMetrics
+) -> Verdicts:
+    url, age = settings.verdict_cache_url, settings.reference_refresh_seconds
+    limits = CacheLimits(settings.verdict_cache_entries, settings.verdict_cache_bytes, age)
+    store = None if url is None else RedisStore(url.get_secret_value(), age)
+    return Verdicts(executions, backend, limits, store, metrics)

@@ -3,56 +3,70 @@
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import grpc
 
-from codearena.v1 import core_pb2, executor_service_pb2_grpc
+from codearena.v1 import error_reason_pb2 as reasons
 from codearena.v1 import executor_service_pb2 as wire
-from services.common.errors import StatusError
-from services.common.validation import MAX_STDIN_BYTES, check_source, check_text
-from services.executor import convert, limits
-from services.executor.grader import Grader
-from services.executor.metrics import ExecutorMetrics
+from codearena.v1 import executor_service_pb2_grpc
+from services.common.errors import invalid
+from services.common.validation import MAX_STDIN_BYTES, check_id, check_source, check_text
+from services.executor import limits
+from services.executor.asks import Ask
+from services.executor.executions import Executions
+from services.executor.groups import Groups
+from services.executor.suites import check_suite
+from services.executor.verdicts import Verdicts
+
+Context = grpc.aio.ServicerContext[Any, Any]
+MAX_GROUP = 256
 
 
 class ExecutorServicer(executor_service_pb2_grpc.ExecutorServiceServicer):
     """Answers `codearena.v1.ExecutorService`."""
 
-    def __init__(self, grader: Grader, metrics: ExecutorMetrics, backend: core_pb2.SandboxBackend.ValueType) -> None:
-        self._grader = grader
-        self._metrics = metrics
-        self._backend = backend
+    def __init__(self, verdicts: Verdicts, groups: Groups, executions: Executions) -> None:
+        self._verdicts = verdicts
+        self._groups = groups
+        self._executions = executions
 
-    async def Execute(
-        self, request: wire.ExecuteRequest, context: grpc.aio.ServicerContext[Any, Any]
-    ) -> wire.ExecuteResponse:
+    async def Execute(self, request: wire.ExecuteRequest, context: Context) -> wire.ExecuteResponse:
         """Grades a program against a suite."""
         check_source(request.code, "code")
-        cases = convert.checked_cases(request.suite)
-        resolved = limits.resolve(request.suite.limits)
-        started = time.monotonic()
-        try:
-            verdict = await self._grader.grade(request.code, request.suite, cases, resolved)
-        except StatusError:
-            self._metrics.failed()
-            raise
-        self._metrics.ended(verdict.outcome, verdict.attempts)
-        lease = verdict.lease
-        spent = time.monotonic() - started - lease.queue_seconds - lease.provision_seconds
-        return convert.execute_response(cases, verdict, self._backend, spent)
+        ask = _ask(request.run_id, context)
+        return await self._verdicts.of(request.code, check_suite(request.suite), ask, fresh=request.fresh)
+
+    async def ExecuteGroup(
+        self, request: wire.ExecuteGroupRequest, context: Context
+    ) -> AsyncIterator[wire.ExecuteGroupResponse]:
+        """Grades several programs against one suite; each answer is sent as it is ready."""
+        if not 1 <= len(request.codes) <= MAX_GROUP:
+            raise invalid(reasons.ERROR_REASON_INVALID_FIELD, "codes", f"must be 1 to {MAX_GROUP} sources")
+        ask = _ask(request.run_id, context)
+        suite = check_suite(request.suite)
+        async with aclosing(self._groups.grade(list(request.codes), suite, ask, fresh=request.fresh)) as responses:
+            async for response in responses:
+                yield response
 
     async def RunCode(
-        self, request: wire.ExecutorServiceRunCodeRequest, context: grpc.aio.ServicerContext[Any, Any]
+        self, request: wire.ExecutorServiceRunCodeRequest, context: Context
     ) -> wire.ExecutorServiceRunCodeResponse:
         """Runs a script."""
         check_source(request.code, "code")
         check_text(request.stdin, "stdin", MAX_STDIN_BYTES)
-        resolved = limits.resolve(request.limits)
-        try:
-            result = await self._grader.run_script(request.code, request.stdin, resolved)
-        except StatusError:
-            self._metrics.failed()
-            raise
-        self._metrics.ended(result.outcome, result.attempts)
-        return convert.run_code_response(result, self._backend)
+        ask = _ask(request.run_id, context)
+        return await self._executions.run(request.code, request.stdin, limits.resolve(request.limits), ask)
+
+
+def _ask(run_id: str, context: Context) -> Ask:
+    """Returns on whose behalf a call is, and until when.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT for a malformed run_id.
+    """
+    check_id(run_id, "run_id", required=False)
+    remaining = context.time_remaining()
+    return Ask(run_id, None if remaining is None else time.monotonic() + remaining)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from services.common.settings import ServiceSettings
 
@@ -76,12 +76,36 @@ class ExecutorSettings(ServiceSettings):
     reference_refresh_seconds: float = Field(
         default=600.0, gt=0, description="Age at which a reference solution is measured anew."
     )
+    verdict_cache_entries: int = Field(
+        default=4096,
+        ge=0,
+        le=1_000_000,
+        validation_alias="CODEARENA_EXECUTOR_VERDICT_CACHE_ENTRIES",
+        description="Verdicts kept for equal programs; 0 grades each program anew.",
+    )
+    verdict_cache_bytes: int = Field(
+        default=64 << 20,
+        ge=0,
+        validation_alias="CODEARENA_EXECUTOR_VERDICT_CACHE_BYTES",
+        description="Bytes of all kept verdicts together.",
+    )
+    verdict_cache_url: SecretStr | None = Field(
+        default=None,
+        description="redis:// URL of a store of verdicts that executors share; as trusted as they are.",
+    )
     docker_host: str | None = Field(default=None, description="Address of the engine, if not the usual one.")
     docker_runtime: str | None = Field(default=None, description="OCI runtime, e.g. runc or runsc.")
     sandbox_image_source: Literal["auto", "host", "registry"] = Field(
         default="auto", description="Build the sandbox image from a public Python image or from this interpreter."
     )
     sandbox_base_image: str = Field(default="", description="The public Python image; empty takes ours.")
+
+    @field_validator("verdict_cache_url")
+    @classmethod
+    def _is_redis(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("must begin with redis://, rediss:// or unix://")
+        return url
 
     @model_validator(mode="after")
     def _warm_fits(self) -> ExecutorSettings:

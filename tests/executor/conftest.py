@@ -61,8 +61,12 @@ class Executor:
         """Whether every slot is free, so that no sandbox is in use."""
         return self.gauge("codearena_executor_slots", state="busy") == 0
 
-    async def grade(self, code: str, suite: wire.Suite | None = None, timeout: float = 60) -> wire.ExecuteResponse:
-        return await self.stub.Execute(wire.ExecuteRequest(code=code, suite=suite or double_suite()), timeout=timeout)
+    async def grade(
+        self, code: str, suite: wire.Suite | None = None, timeout: float = 60, *, fresh: bool = True, run_id: str = ""
+    ) -> wire.ExecuteResponse:
+        """Grades, in a sandbox of its own unless `fresh` is False."""
+        request = wire.ExecuteRequest(code=code, suite=suite or double_suite(), fresh=fresh, run_id=run_id)
+        return await self.stub.Execute(request, timeout=timeout)
 
     async def run(self, code: str, stdin: str = "") -> wire.ExecutorServiceRunCodeResponse:
         return await self.stub.RunCode(wire.ExecutorServiceRunCodeRequest(code=code, stdin=stdin), timeout=60)
