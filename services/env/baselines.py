@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from services.env.feedback import error_log
-from services.env.grading import Grading
+from services.env.grading import Grading, Terms
 from services.env.task_schema import Task
 
 
@@ -25,6 +25,6 @@ class Baselines:
         """
         async with self._locks.setdefault(task.digest, asyncio.Lock()):
             if task.digest not in self._known:
-                response = await self._grading.execute(task, task.buggy_code, timeout)
+                response = await self._grading.execute(task, task.buggy_code, Terms(timeout))
                 self._known[task.digest] = error_log(response)
             return self._known[task.digest]

@@ -19,7 +19,7 @@ from codearena.v1 import judge_service_pb2 as judge
 from services.common.errors import StatusError, invalid, unavailable
 from services.env.baselines import Baselines
 from services.env.catalogue import Catalogue, UnknownTaskError
-from services.env.grading import Graded, Grading, to_grade
+from services.env.grading import Graded, Grading, Terms, to_grade
 from services.env.hints import Situation, hint
 from services.env.metrics import EnvMetrics
 from services.env.store import Conflict, Episode, Step, Store, StoreDown, UnknownEpisode
@@ -152,7 +152,7 @@ class Episodes:
     ) -> wire.StepResponse:
         started = time.monotonic()
         number = len(episode.steps) + 1
-        graded = await self._grading.grade(task, fix, timeout)
+        graded = await self._grading.grade(task, fix, Terms(timeout, episode.run_id))
         earned = self._grading.reward(graded, step=number, repeated=episode.has_tried(fix))
         grade = to_grade(graded, earned)
         done = graded.solved or number >= self._max_steps
@@ -249,6 +249,6 @@ def _hint(task: Task, graded: Graded) -> str:
             passed=graded.passed,
             total=len(execution.tests),
             efficiency=execution.efficiency if execution.HasField("efficiency") else None,
-            analysis=graded.analysis,
+            analysis=graded.review.analysis,
         )
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,6 +25,12 @@ class GradingPeers(Protocol):
 
     async def execute(self, request: executor.ExecuteRequest, timeout: float) -> executor.ExecuteResponse:
         """Grades a program."""
+        ...
+
+    def execute_group(
+        self, request: executor.ExecuteGroupRequest, timeout: float
+    ) -> AsyncGenerator[tuple[int, executor.ExecuteResponse | StatusError], None]:
+        """Grades several programs of one suite; yields each one's index with what became of it, or why not."""
         ...
 
     async def judge(self, request: judge.JudgeRequest, timeout: float) -> judge.JudgeResponse:
@@ -47,18 +55,44 @@ class GradingObserver(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms fixes are graded.
+
+    Attributes:
+        timeout: Seconds that it may take.
+        run_id: The training run, for fair share. May be empty.
+        fresh: Whether the tests are to be run although their results for an equal program may be known.
+    """
+
+    timeout: float
+    run_id: str = ""
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What can be told of a fix without running it.
+
+    Attributes:
+        opinion: What the judge found.
+        analysis: What its source tells.
+    """
+
+    opinion: judge.JudgeResponse
+    analysis: Analysis
+
+
+@dataclass(frozen=True, slots=True)
 class Graded:
     """A fix after grading.
 
     Attributes:
         execution: What the executor found, hidden tests included; not for clients.
-        opinion: What the judge found.
-        analysis: What its source tells.
+        review: What the others found.
     """
 
     execution: executor.ExecuteResponse
-    opinion: judge.JudgeResponse
-    analysis: Analysis
+    review: Review
 
     @property
     def passed(self) -> int:
@@ -81,11 +115,42 @@ class Grading:
         self._profile = profile
         self._observer = observer
 
-    async def execute(self, task: Task, code: str, timeout: float) -> executor.ExecuteResponse:
-        """Runs a program against a task's tests only, within `timeout` seconds."""
-        return await self._peers.execute(executor.ExecuteRequest(code=code, suite=task.to_suite()), timeout)
+    async def execute(self, task: Task, code: str, terms: Terms) -> executor.ExecuteResponse:
+        """Runs a program against a task's tests only."""
+        request = executor.ExecuteRequest(code=code, suite=task.to_suite(), run_id=terms.run_id, fresh=terms.fresh)
+        return await self._peers.execute(request, terms.timeout)
 
-    async def grade(self, task: Task, code: str, timeout: float) -> Graded:
+    async def execute_group(
+        self, task: Task, codes: Sequence[str], terms: Terms
+    ) -> AsyncGenerator[tuple[int, executor.ExecuteResponse | StatusError], None]:
+        """Runs several programs against a task's tests; yields each one's index with what became of it, or why not.
+
+        Raises:
+            StatusError: The executor failed; what it has not yielded is not graded.
+        """
+        suite = task.to_suite()
+        request = executor.ExecuteGroupRequest(codes=codes, suite=suite, run_id=terms.run_id, fresh=terms.fresh)
+        async with aclosing(self._peers.execute_group(request, terms.timeout)) as items:
+            async for index, result in items:
+                if not isinstance(result, StatusError):
+                    self._observe(result)
+                yield index, result
+
+    async def review(self, task: Task, code: str, timeout: float) -> Review:
+        """Asks the judge and reads the source at the same time.
+
+        Raises:
+            StatusError: The judge failed.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                opinion = group.create_task(self._timed_judge(task, code, timeout))
+                analysis = group.create_task(self._reader.analyse(code))
+        except ExceptionGroup as failures:
+            raise _most_telling(failures) from failures
+        return Review(opinion.result(), analysis.result())
+
+    async def grade(self, task: Task, code: str, terms: Terms) -> Graded:
         """Asks executor and judge at the same time; the first failure cancels the other.
 
         Raises:
@@ -93,23 +158,24 @@ class Grading:
         """
         try:
             async with asyncio.TaskGroup() as group:
-                execution = group.create_task(self._timed_execute(task, code, timeout))
-                opinion = group.create_task(self._timed_judge(task, code, timeout))
-                analysis = group.create_task(self._reader.analyse(code))
+                execution = group.create_task(self.execute(task, code, terms))
+                review = group.create_task(self.review(task, code, terms.timeout))
         except ExceptionGroup as failures:
             raise _most_telling(failures) from failures
-        return Graded(execution.result(), opinion.result(), analysis.result())
+        self._observe(execution.result())
+        return Graded(execution.result(), review.result())
 
     def reward(self, graded: Graded, *, step: int, repeated: bool) -> Reward:
         """Returns the reward of a graded fix."""
         return reward(scores(graded), step=step, repeated=repeated, profile=self._profile)
 
-    async def _timed_execute(self, task: Task, code: str, timeout: float) -> executor.ExecuteResponse:
-        response = await self.execute(task, code, timeout)
-        stages = response.stages
+    def _observe(self, execution: executor.ExecuteResponse) -> None:
+        """Counts the stages of an execution, unless there was none."""
+        if execution.cached:
+            return
+        stages = execution.stages
         for name, duration in (("queue", stages.queue), ("provision", stages.provision), ("execute", stages.execute)):
             self._observer.stage(name, duration.ToNanoseconds() / 1e9)
-        return response
 
     async def _timed_judge(self, task: Task, code: str, timeout: float) -> judge.JudgeResponse:
         started = time.monotonic()
@@ -128,7 +194,7 @@ def _most_telling(failures: ExceptionGroup[Exception]) -> Exception:
 
 def scores(graded: Graded) -> dict[str, Score]:
     """Returns the score of each component of the reward."""
-    execution, opinion = graded.execution, graded.opinion
+    execution, opinion = graded.execution, graded.review.opinion
     total = len(execution.tests)
     ratio = graded.passed / total if total else 0.0
     if execution.efficiency.reason:
@@ -166,11 +232,12 @@ def to_grade(graded: Graded, earned: Reward) -> wire.Grade:
         total_test_count=len(execution.tests),
         error_log=error_log(execution),
         test_results=visible_results(execution.tests),
-        judge_source=graded.opinion.source,
+        judge_source=graded.review.opinion.source,
         violations=execution.violations,
         usage=execution.usage,
         backend=execution.backend,
-        complexity=graded.analysis.to_proto(),
+        complexity=graded.review.analysis.to_proto(),
+        cached=execution.cached,
     )
     if execution.HasField("efficiency"):
         grade.efficiency.CopyFrom(execution.efficiency)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import AsyncGenerator, Awaitable
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import grpc
@@ -14,7 +14,7 @@ from codearena.v1 import judge_service_pb2 as judging
 from codearena.v1.executor_service_pb2_grpc import ExecutorServiceStub
 from codearena.v1.judge_service_pb2_grpc import JudgeServiceStub
 from services.common.channel import call_metadata, peer_channel
-from services.common.errors import Reason, from_rpc_error
+from services.common.errors import Reason, StatusError, from_rpc_error
 from services.common.settings import PeerSettings
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ T = TypeVar("T")
 _FOR_CLIENTS = frozenset(
     {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DEADLINE_EXCEEDED}
 )
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
 class PeerRefused(Exception):
@@ -52,6 +53,23 @@ class Peers:
         """Grades a program, within `timeout` seconds."""
         return await _executor(self._executor.Execute(request, timeout=timeout, metadata=self._metadata))
 
+    async def execute_group(
+        self, request: executor.ExecuteGroupRequest, timeout: float
+    ) -> AsyncGenerator[tuple[int, executor.ExecuteResponse | StatusError], None]:
+        """Grades several programs, all within `timeout` seconds; ends those that still run if it is closed early.
+
+        Yields:
+            The index of each with what became of it, or why that is not known.
+        """
+        call = self._executor.ExecuteGroup(request, timeout=timeout, metadata=self._metadata)
+        try:
+            async for response in call:
+                yield response.index, _item(response)
+        except grpc.aio.AioRpcError as error:
+            raise _translated(error, reasons.ERROR_REASON_EXECUTOR_UNAVAILABLE, "executor") from error
+        finally:
+            call.cancel()
+
     async def run_code(
         self, request: executor.ExecutorServiceRunCodeRequest, timeout: float
     ) -> executor.ExecutorServiceRunCodeResponse:
@@ -75,19 +93,34 @@ class Peers:
 
 
 async def _executor(call: Awaitable[T]) -> T:
-    return await _translated(call, reasons.ERROR_REASON_EXECUTOR_UNAVAILABLE, "executor")
-
-
-async def _judge(call: Awaitable[T]) -> T:
-    return await _translated(call, reasons.ERROR_REASON_JUDGE_UNAVAILABLE, "judge")
-
-
-async def _translated(call: Awaitable[T], fallback: Reason, peer: str) -> T:
     try:
         return await call
     except grpc.aio.AioRpcError as error:
-        status = from_rpc_error(error, fallback, peer)
-        if status.code in _FOR_CLIENTS:
-            raise status from error
-        structlog.get_logger("peers").error("refused", peer=peer, code=status.code.name, why=status.message)
-        raise PeerRefused(f"{peer}: {status.code.name}") from error
+        raise _translated(error, reasons.ERROR_REASON_EXECUTOR_UNAVAILABLE, "executor") from error
+
+
+async def _judge(call: Awaitable[T]) -> T:
+    try:
+        return await call
+    except grpc.aio.AioRpcError as error:
+        raise _translated(error, reasons.ERROR_REASON_JUDGE_UNAVAILABLE, "judge") from error
+
+
+def _translated(error: grpc.aio.AioRpcError, fallback: Reason, peer: str) -> Exception:
+    status = from_rpc_error(error, fallback, peer)
+    return status if status.code in _FOR_CLIENTS else _refused(status, peer)
+
+
+def _item(response: executor.ExecuteGroupResponse) -> executor.ExecuteResponse | StatusError:
+    if response.WhichOneof("result") == "response":
+        return response.response
+    error = response.error
+    status = StatusError(_CODES.get(error.code, grpc.StatusCode.UNKNOWN), error.reason, error.message)
+    if status.code in _FOR_CLIENTS:
+        return status
+    raise _refused(status, "executor")
+
+
+def _refused(status: StatusError, peer: str) -> PeerRefused:
+    structlog.get_logger("peers").error("refused", peer=peer, code=status.code.name, why=status.message)
+    return PeerRefused(f"{peer}: {status.code.name}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -16,7 +17,7 @@ from services.common.errors import invalid
 from services.common.validation import MAX_STDIN_BYTES, check_id, check_source, check_text
 from services.env.catalogue import Catalogue, InvalidPageTokenError
 from services.env.episodes import Episodes, unknown_tasks
-from services.env.grading import Grading, SourceReader, to_grade
+from services.env.grading import Grading, SourceReader, Terms, to_grade
 from services.env.groups import Groups
 from services.env.peers import Peers
 from services.env.task_schema import Difficulty, Task
@@ -97,7 +98,8 @@ class EnvServicer(env_service_pb2_grpc.EnvServiceServicer):
         check_id(request.run_id, "run_id", required=False)
         check_source(request.code, "code")
         task = self._task(request.task_id)
-        graded = await self._grading.grade(task, request.code, self._timeout(context))
+        terms = Terms(self._timeout(context), request.run_id, request.fresh)
+        graded = await self._grading.grade(task, request.code, terms)
         return wire.GradeResponse(grade=to_grade(graded, self._grading.reward(graded, step=1, repeated=False)))
 
     async def GradeGroup(
@@ -109,8 +111,10 @@ class EnvServicer(env_service_pb2_grpc.EnvServiceServicer):
         if not 1 <= len(request.codes) <= _MAX_GROUP:
             raise invalid(reasons.ERROR_REASON_INVALID_FIELD, "codes", f"must be 1 to {_MAX_GROUP} sources")
         task = self._task(request.task_id)
-        async for response in self._groups.grade(task, list(request.codes), self._timeout(context)):
-            yield response
+        terms = Terms(self._group_timeout(context, len(request.codes)), request.run_id, request.fresh)
+        async with aclosing(self._groups.grade(task, list(request.codes), terms)) as responses:
+            async for response in responses:
+                yield response
 
     async def ProposeFix(self, request: wire.ProposeFixRequest, context: Context) -> wire.ProposeFixResponse:
         """Proposes a repair for an episode or a piece of code."""
@@ -176,3 +180,9 @@ class EnvServicer(env_service_pb2_grpc.EnvServiceServicer):
         """Returns the seconds until the caller's deadline, or until ours if it set none."""
         remaining = context.time_remaining()
         return self._default_timeout if remaining is None else min(remaining, self._default_timeout)
+
+    def _group_timeout(self, context: Context, count: int) -> float:
+        """Returns the same for a group: without a deadline, as long as its fixes may take one after the other."""
+        longest = self._default_timeout * count
+        remaining = context.time_remaining()
+        return longest if remaining is None else min(remaining, longest)
