@@ -31,7 +31,7 @@ class EnvSettings(ServiceSettings):
     reward_profile: str = Field(default="default", description="Name of the weight profile.")
     max_steps: int = Field(default=5, ge=1, le=100, description="Steps an episode may take.")
     grading_timeout_seconds: float = Field(default=120.0, gt=0, description="For a step whose caller sets no deadline.")
-    group_concurrency: int = Field(default=8, ge=1, le=256, description="Fixes of one group that are graded at once.")
+    group_concurrency: int = Field(default=8, ge=1, le=256, description="Fixes of one group that are judged at once.")
     analysis_workers: int = Field(default=1, ge=1, le=16, description="Processes that read submissions' syntax.")
 
     @field_validator("reward_profile")
