@@ -334,3 +334,12 @@ async def test_only_a_verdict_of_the_suite_and_backend_is_read(executor: Executo
     for data in (b"", b"\xff\xff", *(bad.SerializeToString() for bad in (empty, elsewhere, short))):
         with pytest.raises(ValueError, match="not a"):
             read_verdict(data, suite, PROCESS)
+
+
+@pytest.mark.docker
+async def test_verdicts_of_containers_are_known_too(docker_engine: object, data_dir: Path) -> None:
+    async with started("docker", data_dir) as executor:
+        responses = [await known(executor, WRONG) for _ in range(2)]
+
+    assert {response.backend for response in responses} == {core.SANDBOX_BACKEND_DOCKER}
+    assert [response.cached for response in responses] == [False, True]
