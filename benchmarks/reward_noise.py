@@ -26,13 +26,12 @@ from services.env.settings import DEFAULT_TASKS
 from services.env.task_schema import BUG_NAME, Task
 from services.standalone.commands import Interrupted, console, run
 from services.standalone.figures import figures
-from services.standalone.figures_view import cells, interval
+from services.standalone.figures_view import COLUMNS, cells, interval
 from services.standalone.regrade import ArenaFailed, Plan, plain_arena, regrade
 
 _BACKENDS = ("docker", "process")
 _TARGET = 0.005
 _SECONDS = 120.0
-_COLUMNS = ("task", "program", "tests", "flips", "failures", "idle", "loaded", "deviation", "spread", "ratio", "excess")
 
 
 async def measure(
@@ -56,7 +55,7 @@ def table(backend: str, plan: Plan, found: dict[str, list[Figures]]) -> Table:
         f"Reward of one fix in {plan.runs} gradings, half under full load, backend {backend}; deviation <= {_TARGET}"
     )
     result = Table(title=title)
-    for column in _COLUMNS:
+    for column in ("task", "program", *COLUMNS, "ratio", "excess"):
         result.add_column(column, no_wrap=True, justify="left" if column in ("task", "program") else "right")
     for task_id, programs in found.items():
         for program in programs:

@@ -115,8 +115,15 @@ class CertificateFile(_Model):
     certificates: tuple[Certificate, ...] = ()
 
     def updated(self, fresh: Iterable[Certificate]) -> CertificateFile:
-        """Returns the file with new certificates in the place of older ones of the same tasks."""
-        by_id = {certificate.task_id: certificate for certificate in (*self.certificates, *fresh)}
+        """Returns the file with new certificates in the place of older ones of the same tasks.
+
+        An unmeasured one does not replace a verdict on the same content: a failure of ours mends no task.
+        """
+        by_id = {certificate.task_id: certificate for certificate in self.certificates}
+        for certificate in fresh:
+            known = by_id.get(certificate.task_id)
+            if known is None or certificate.verdict != "unmeasured" or known.digest != certificate.digest:
+                by_id[certificate.task_id] = certificate
         return CertificateFile(version=1, certificates=tuple(by_id[task_id] for task_id in sorted(by_id)))
 
 

@@ -190,7 +190,8 @@ def _report(issued: Sequence[Certificate], out: Path, say: Console, *, as_json: 
     if as_json:
         sys.stdout.write(CertificateFile(version=1, certificates=tuple(issued)).model_dump_json(indent=2) + "\n")
     else:
-        console().print(certificate_table(issued))
+        out_console = console()
+        out_console.print(certificate_table(issued, out_console.width))
     for certificate in issued:
         for reason in certificate.reasons:
             say.print(f"{certificate.verdict} {certificate.task_id}: {reason}", soft_wrap=True)

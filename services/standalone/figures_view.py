@@ -8,41 +8,42 @@ from rich.table import Table
 
 from services.env.quarantine import Certificate, Figures, Spread
 
-_STYLES = {"certified": "green", "failed": "red", "unmeasured": "yellow"}
+COLUMNS = ("tests", "flakes", "failures", "idle", "loaded", "deviation", "spread")
+_NARROW = ("flakes", "idle", "loaded", "deviation", "spread")
+_WIDE = 165
+_STYLES = {"failed": "red", "unmeasured": "yellow"}
 
 
-def certificate_table(certificates: Iterable[Certificate]) -> Table:
-    """Returns one row for each program of each task: what became of it, and how its reward was spread."""
+def certificate_table(certificates: Iterable[Certificate], width: int) -> Table:
+    """Returns one row for each program of each task: what became of it, and how its reward was spread.
+
+    Args:
+        certificates: The tasks' certificates.
+        width: Columns there are; on less than `_WIDE` the table leaves out what the certificate file tells as well.
+    """
+    wide = width >= _WIDE
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold underline")
-    for column in ("task", "program", "outcome", "verdict"):
+    for column in ("task", "verdict", "program", *(("outcome",) if wide else ())):
         table.add_column(column, no_wrap=True)
-    for column in ("tests", "flakes", "failures", "idle", "loaded", "deviation", "spread"):
+    for column in COLUMNS if wide else _NARROW:
         table.add_column(column, no_wrap=True, justify="right")
     for certificate in certificates:
+        style = None if certificate.verdict == "certified" else _STYLES[certificate.verdict]
         for number, found in enumerate(certificate.programs):
-            first = number == 0
-            table.add_row(
-                certificate.task_id if first else "",
-                found.program,
-                found.outcome.lower().replace("_", " ") or "-",
-                certificate.verdict if first else "",
-                *cells(found),
-                style=_STYLES[certificate.verdict] if certificate.verdict != "certified" else None,
-            )
+            head = ("", "") if number else (certificate.task_id, certificate.verdict)
+            outcome = (found.outcome.lower().replace("_", " ") or "-",) if wide else ()
+            table.add_row(*head, found.program, *outcome, *cells(found, wide=wide), style=style)
     return table
 
 
-def cells(found: Figures) -> tuple[str, ...]:
-    """Returns tests, flakes, failures, reward idle and loaded, deviation and spread of all."""
-    return (
-        f"{found.tests_passed}/{found.tests_total}",
-        f"{found.flakes}/{found.gradings}",
-        str(found.failures),
-        _reward(found.idle),
-        _reward(found.loaded),
-        "-" if found.reward is None else f"{found.reward.deviation:.4f}",
-        "-" if found.reward is None else f"{found.reward.highest - found.reward.lowest:.3f}",
-    )
+def cells(found: Figures, *, wide: bool = True) -> tuple[str, ...]:
+    """Returns one text for each of `COLUMNS`, or of fewer where there is little room."""
+    flakes = f"{found.flakes}/{found.gradings}"
+    passed = (f"{found.tests_passed}/{found.tests_total}", flakes, str(found.failures)) if wide else (flakes,)
+    deviation, spread = "-", "-"
+    if found.reward is not None:
+        deviation, spread = f"{found.reward.deviation:.4f}", f"{found.reward.highest - found.reward.lowest:.3f}"
+    return (*passed, _reward(found.idle, wide=wide), _reward(found.loaded, wide=wide), deviation, spread)
 
 
 def interval(found: Spread | None, digits: int) -> str:
@@ -50,7 +51,7 @@ def interval(found: Spread | None, digits: int) -> str:
     return "-" if found is None else f"{found.lowest:.{digits}f} .. {found.highest:.{digits}f}"
 
 
-def _reward(found: Spread | None) -> str:
+def _reward(found: Spread | None, *, wide: bool) -> str:
     if found is None:
         return "-"
-    return f"{found.mean:.4f} ±{found.deviation:.4f} ({interval(found, 3)})"
+    return f"{found.mean:.4f} ±{found.deviation:.4f}" + (f" ({interval(found, 3)})" if wide else "")

@@ -109,6 +109,15 @@ def test_new_certificates_take_the_place_of_older_ones(write, shipped):
     ]
 
 
+@pytest.mark.parametrize(("same", "verdict"), [(True, "failed"), (False, "unmeasured")], ids=["same", "changed"])
+def test_what_could_not_be_measured_does_not_lift_a_verdict_on_the_same_content(write, shipped, same, verdict):
+    task = shipped.get("easy-1")
+    older = read_certificates(write(certificate(task)))
+    changed = {} if same else {"digest": "0" * 64}
+    newer = read_certificates(write(certificate(task, "unmeasured", **changed)))
+    assert [found.verdict for found in older.updated(newer.certificates).certificates] == [verdict]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

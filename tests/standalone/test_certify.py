@@ -70,7 +70,7 @@ def test_a_task_that_flakes_fails_and_is_quarantined_until_it_is_mended(certify,
     assert "failed double-1: slow: " in done.stderr
     assert "0 of 1 tasks certified" in done.stderr
     assert [line.split()[:4] for line in done.stdout.splitlines() if line.startswith("double-1")] == [
-        ["double-1", "reference", "passed", "failed"]
+        ["double-1", "failed", "reference", "passed"]
     ]
     assert quarantined(read_certificates(out), load_catalogue([folder])).keys() == {"double-1"}
     mended = write_task()
