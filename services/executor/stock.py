@@ -42,8 +42,9 @@ class StockOptions:
         maximum: Sandboxes that may be ready however much is asked for; at least `minimum`.
         starting: Sandboxes that may be made at once.
         maximum_age_seconds: A ready sandbox is thrown away before it is older than this.
-        tick_seconds: Time between looks at what is ready.
-        surplus_seconds: Time that there must be too many, before an eighth of the surplus is thrown away.
+        tick_seconds: Time between looks at what is ready and whether a pause is over.
+        surplus_seconds: Time that there must be too many before an eighth of the surplus is thrown away, and between
+            one eighth and the next.
         first_pause_seconds: Pause after a failure; twice as long after each further one.
         longest_pause_seconds: The longest one.
     """
@@ -54,7 +55,7 @@ class StockOptions:
     maximum_age_seconds: float = 300.0
     tick_seconds: float = 1.0
     surplus_seconds: float = 10.0
-    first_pause_seconds: float = 0.5
+    first_pause_seconds: float = 1.0
     longest_pause_seconds: float = 30.0
 
 
@@ -92,7 +93,6 @@ class Stock:
         self._disposals: set[asyncio.Task[None]] = set()
         self._keeper: asyncio.Task[None] | None = None
         self._backoff = Backoff(options.first_pause_seconds, options.longest_pause_seconds)
-        self._resume: asyncio.TimerHandle | None = None
         self._surplus_since = clock()
         self._closed = False
         self._log = structlog.get_logger("pool")
@@ -107,8 +107,6 @@ class Stock:
         self._closed = True
         while (taker := self._next_taker()) is not None:
             taker.set_exception(shutting_down())
-        if self._resume is not None:
-            self._resume.cancel()
         tasks = [*self._creations, *([self._keeper] if self._keeper else [])]
         for task in tasks:
             task.cancel()
@@ -220,7 +218,6 @@ class Stock:
             taker.set_exception(error)
         pause = self._backoff.failed(self._clock())
         if pause is not None:
-            self._resume = asyncio.get_running_loop().call_later(pause, self._fill)
             self._log.warning("no sandbox could be made", why=str(error), again_in_seconds=round(pause, 2))
 
     def _discard(self, ready: _Ready) -> None:

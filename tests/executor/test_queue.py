@@ -145,22 +145,23 @@ async def test_the_empty_run_is_a_run_like_others() -> None:
     await line.end(*tasks)
 
 
-async def test_a_full_queue_makes_room_for_a_run_with_fewer_places() -> None:
-    line = Line(places=4)
-    flood = await line.asks(flood=5)
+@pytest.mark.parametrize("places", [4, 5])
+async def test_a_full_queue_makes_room_for_a_run_with_fewer_places(places: int) -> None:
+    line = Line(places=places)
+    flood = await line.asks(flood=1 + places)
     newcomers = await line.asks(few=2)
 
-    for evicted in flood[3:]:  # the newest, who waited least
+    for evicted in flood[-2:]:  # the newest, who waited least
         error = await refusal(evicted)
         assert (error.code, reason_name(error.reason)) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL")
         assert "a run with fewer requests" in error.message
         assert error.retry_after_seconds is not None
-    assert line.seen.waiting == 4
+    assert line.seen.waiting == places
     for refused in (line.ask("few"), line.ask("flood")):
-        assert "4 requests wait already" in (await refusal(refused)).message
+        assert f"{places} requests wait already" in (await refusal(refused)).message
     third = line.ask("third")
     await settle()
-    assert (line.seen.waiting, third.done()) == (4, False)
+    assert (line.seen.waiting, third.done()) == (places, False)
     await line.end(*flood, *newcomers, third)
 
 

@@ -87,6 +87,21 @@ async def test_one_who_gives_up_leaves_what_was_made_for_him() -> None:
     await store.stock.stop()
 
 
+async def test_one_who_gave_up_is_not_counted_any_more() -> None:
+    store = Store(maximum=0)
+    store.gate.clear()
+    first = store.take()
+    await settle()
+    first.cancel()
+    await settle()
+    second = store.take()
+    await settle()
+    assert store.backend.begun == 1
+    store.gate.set()
+    assert await numbers(second) == [1]
+    await store.stock.stop()
+
+
 async def test_what_nobody_wants_any_more_and_does_not_fit_is_destroyed() -> None:
     store = Store(maximum=0)
     store.gate.clear()
@@ -108,15 +123,20 @@ async def test_a_burst_is_ready_for_the_next_one_and_forgotten_slowly() -> None:
     store.now += 30
     await store.ticks()
     assert store.seen.idle >= 8
+    await store.stock.stop()
+
+
+async def test_a_surplus_shrinks_slowly() -> None:
+    store = Store(minimum=2, maximum=40, maximum_age_seconds=1e9)
+    await asyncio.gather(*(store.take() for _ in range(24)))
+    await until(lambda: store.seen.idle == 30)
+    store.now += 3600
     sizes = []
-    for _ in range(40):
-        store.now += 15
+    for _ in range(20):
         await store.ticks()
         sizes.append(store.seen.idle)
-    assert sizes[-1] == 2
-    assert sizes == sorted(sizes, reverse=True)
-    assert set(sizes) >= set(range(2, 8)), "it shrinks one by one"
-    assert store.backend.made == 18
+        store.now += 5
+    assert sizes == [26, 26, 23, 23, 20, 20, 17, 17, 15, 15, 13, 13, 11, 11, 9, 9, 8, 8, 7, 7]
     await store.stock.stop()
 
 
