@@ -95,7 +95,7 @@ async def test_nothing_is_kept_of_two_hundred_gradings(data_dir: Path) -> None:
     def open_files() -> int:
         return len(list(Path("/proc/self/fd").iterdir()))
 
-    async with started("process", data_dir, slots=4) as executor:
+    async with started("process", data_dir, slots=4, warm=1, warm_max=1) as executor:
         programs = [DOUBLE, "import os\nos._exit(3)", "print('x' * 70000)\n" + DOUBLE, "x ="]
         await asyncio.gather(*(executor.grade(f"{program}\n# {n}") for program in programs for n in range(10)))
         await until(executor.all_free)
