@@ -1,5 +1,7 @@
 """What an agent earns for growth: cubic, quadratic and linear answers to the same task."""
 
+import itertools
+
 import pytest
 
 from codearena import AsyncArenaClient, JudgeSource, Outcome
@@ -73,6 +75,11 @@ def test_cubic_time_earns_little_efficiency(grades, name):
 def test_quadratic_time_is_well_below_linear(grades):
     assert grades["quadratic"].breakdown["efficiency_score"] <= grades["linear"].breakdown["efficiency_score"] - 0.3
     assert 1.5 < grades["quadratic"].efficiency.growth_exponent < 2.5
+
+
+def test_each_order_of_growth_is_far_from_the_next(grades):
+    scores = [grades[name].breakdown["efficiency_score"] for name in ("cubic", "quadratic", "linear")]
+    assert min(better - worse for worse, better in itertools.pairwise(scores)) >= 0.3
 
 
 def test_the_order_of_the_rewards(grades):
