@@ -46,12 +46,27 @@ class Executed:
     settled: bool
 
 
-class Executions:
-    """Grades and runs programs, and puts what became of them on the wire."""
+class Isolation(Protocol):
+    """Knows whether submissions are kept in."""
 
-    def __init__(self, grader: Grader, observer: OutcomeObserver, backend: core.SandboxBackend.ValueType) -> None:
+    def require_intact(self) -> None:
+        """Raises StatusError UNAVAILABLE if they are not."""
+        ...
+
+
+class Executions:
+    """Grades and runs programs, and puts what became of them on the wire. Nothing runs without isolation."""
+
+    def __init__(
+        self,
+        grader: Grader,
+        observer: OutcomeObserver,
+        isolation: Isolation,
+        backend: core.SandboxBackend.ValueType,
+    ) -> None:
         self._grader = grader
         self._observer = observer
+        self._isolation = isolation
         self._backend = backend
 
     async def grade(self, code: str, suite: CheckedSuite, ask: Ask) -> Executed:
@@ -62,6 +77,7 @@ class Executions:
         """
         started = time.monotonic()
         with self._counted_failures():
+            self._isolation.require_intact()
             verdict = await self._grader.grade(code, suite.message, suite.cases, suite.limits, ask)
         self._observer.ended(verdict.outcome, verdict.attempts)
         lease = verdict.lease
@@ -76,6 +92,7 @@ class Executions:
             StatusError: As `Grader.run_script`.
         """
         with self._counted_failures():
+            self._isolation.require_intact()
             result = await self._grader.run_script(code, stdin, limits, ask)
         self._observer.ended(result.outcome, result.attempts)
         return convert.run_code_response(result, self._backend)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from codearena.v1 import core_pb2 as core
+from services.executor.canary import PROBES
 from services.executor.jobs import Attempts
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -52,6 +55,14 @@ class ExecutorMetrics:
         )
         for result in ("hit", "miss"):
             self._verdicts.labels(result)
+        self._canary = Gauge(
+            "codearena_isolation_canary_ok",
+            "1 where the last canary could not do what it tried.",
+            ("backend", "probe"),
+            registry=registry,
+        )
+        for probe in PROBES:
+            self._canary.labels(backend, probe).set(0)
         for reason in (*_REASONS.values(), "infra_error"):
             self._exits.labels(backend, reason)
         for kind in _KINDS:
@@ -104,6 +115,11 @@ class ExecutorMetrics:
     def asked(self, *, known: bool) -> None:
         """Counts a verdict that was asked for."""
         self._verdicts.labels("hit" if known else "miss").inc()
+
+    def flown(self, held: Mapping[str, bool]) -> None:
+        """Says of each probe of a canary whether the isolation held."""
+        for probe, ok in held.items():
+            self._canary.labels(self._backend, probe).set(ok)
 
     def failed(self) -> None:
         """Counts a program that was not graded for a reason of ours."""

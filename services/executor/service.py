@@ -9,9 +9,11 @@ from prometheus_client import CollectorRegistry
 
 from codearena.v1 import executor_service_pb2, executor_service_pb2_grpc
 from services.executor.backends import Chosen, choose
+from services.executor.canary import Canary
 from services.executor.executions import Executions
 from services.executor.grader import Grader
 from services.executor.groups import Groups
+from services.executor.limits import Limits
 from services.executor.metrics import ExecutorMetrics
 from services.executor.pool import SandboxPool
 from services.executor.queue import QueueOptions
@@ -40,6 +42,7 @@ class ExecutorService:
         self._log = structlog.get_logger("executor")
         self._chosen: Chosen | None = None
         self._pool: SandboxPool | None = None
+        self._canary: Canary | None = None
         self._references: References | None = None
         self._verdicts: Verdicts | None = None
         self._servicer: ExecutorServicer | None = None
@@ -67,11 +70,14 @@ class ExecutorService:
         self._pool = SandboxPool(chosen.backend, queue, stock, metrics)
         runner = Runner(self._pool, chosen.backend)
         self._references = References(runner, settings.reference_refresh_seconds)
-        executions = Executions(Grader(runner, self._references), metrics, chosen.info.kind)
+        grader = Grader(runner, self._references)
+        self._canary = _canary(grader, settings, metrics)
+        executions = Executions(grader, metrics, self._canary, chosen.info.kind)
         self._verdicts = _verdicts(executions, chosen.info, settings, metrics)
         groups = Groups(self._verdicts, _GROUP_SHARE * settings.slots)
         self._servicer = ExecutorServicer(self._verdicts, groups, executions)
         self._pool.start()
+        await self._canary.start()
 
     def register(self, server: grpc.aio.Server) -> None:
         """Adds the handlers."""
@@ -79,18 +85,20 @@ class ExecutorService:
         executor_service_pb2_grpc.add_ExecutorServiceServicer_to_server(self._servicer, server)
 
     async def check(self) -> bool:
-        """Returns whether the engine answers."""
-        if self._chosen is None:
+        """Returns whether the engine answers and the isolation holds."""
+        if self._chosen is None or self._canary is None:
             return False
         try:
             await self._chosen.backend.ping()
         except SandboxLost as error:
             self._log.warning("not ready", why=str(error))
             return False
-        return True
+        return self._canary.intact
 
     async def stop(self) -> None:
         """Destroys every sandbox and stops the backend."""
+        if self._canary is not None:
+            await self._canary.stop()
         if self._verdicts is not None:
             await self._verdicts.stop()
         if self._references is not None:
@@ -99,6 +107,13 @@ class ExecutorService:
             await self._pool.stop()
         if self._chosen is not None:
             await self._chosen.backend.stop()
+
+
+def _canary(grader: Grader, settings: ExecutorSettings, metrics: ExecutorMetrics) -> Canary:
+    async def run(code: str, limits: Limits) -> str:
+        return (await grader.run_script(code, "", limits)).stdout
+
+    return Canary(run, settings.data_dir, metrics.flown, settings.canary_seconds)
 
 
 def _verdicts(

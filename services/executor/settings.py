@@ -73,6 +73,13 @@ class ExecutorSettings(ServiceSettings):
         validation_alias="CODEARENA_EXECUTOR_SANDBOX_AGE_SECONDS",
         description="A ready sandbox is thrown away before it is older than this.",
     )
+    canary_seconds: float = Field(
+        default=300.0,
+        ge=1,
+        allow_inf_nan=False,
+        validation_alias="CODEARENA_EXECUTOR_CANARY_SECONDS",
+        description="Time between two trials of whether sandboxes keep a program in.",
+    )
     reference_refresh_seconds: float = Field(
         default=600.0, gt=0, description="Age at which a reference solution is measured anew."
     )

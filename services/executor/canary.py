@@ -1,0 +1,122 @@
+"""Tries to get out of a sandbox, before anybody else does and then now and again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from codearena.v1 import error_reason_pb2 as reasons
+from services.common.errors import StatusError, unavailable
+from services.executor.limits import Limits
+
+PROBES = ("network", "metadata", "engine", "processes", "files", "privileges")
+_SOURCE = Path(__file__).with_name("canary_probe.py")
+_LIMITS = Limits(cpu_seconds=5.0, wall_seconds=20.0)
+_SOON_SECONDS = 5.0
+_SECRET_NAME = "canary"  # noqa: S105  a file's name
+
+
+class ScriptRunner(Protocol):
+    """Runs a script in a sandbox like those of submissions, and returns what it printed."""
+
+    async def __call__(self, code: str, limits: Limits) -> str:
+        """Raises StatusError if no sandbox could be had."""
+        ...
+
+
+class _Findings(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    network: list[str]
+    metadata: list[str]
+    engine: list[str]
+    processes: list[str]
+    files: list[str]
+    privileges: list[str]
+
+
+class Canary:
+    """Knows whether the isolation holds, and lets nothing untrusted run until it does.
+
+    Args:
+        run: Runs the probe.
+        data_dir: Where the file lies that the probe tries to read.
+        observe: Hears of each probe by name, and whether the isolation held.
+        seconds: Time between two flights; after one that told nothing the next comes soon.
+
+    Attributes:
+        broken: What succeeded, for people; empty if nothing did.
+        flown: Whether the last flight told anything.
+    """
+
+    def __init__(
+        self, run: ScriptRunner, data_dir: Path, observe: Callable[[Mapping[str, bool]], None], seconds: float
+    ) -> None:
+        self.broken: tuple[str, ...] = ()
+        self.flown = False
+        self._run = run
+        self._secret = data_dir.resolve() / _SECRET_NAME
+        self._observe = observe
+        self._seconds = seconds
+        self._task: asyncio.Task[None] | None = None
+        self._log = structlog.get_logger("canary")
+
+    @property
+    def intact(self) -> bool:
+        """Whether it was tried and nothing succeeded."""
+        return self.flown and not self.broken
+
+    def require_intact(self) -> None:
+        """Returns if the isolation holds.
+
+        Raises:
+            StatusError: UNAVAILABLE: it does not, or that is not known.
+        """
+        if not self.intact:
+            why = "; ".join(self.broken[:3]) or "it could not be tried"
+            message = (
+                f"nothing is run here, as the isolation of sandboxes does not hold ({why}); see the executor's log"
+            )
+            raise unavailable(reasons.ERROR_REASON_SANDBOX_UNAVAILABLE, message)
+
+    async def start(self) -> None:
+        """Flies once, then again every now and then. Raises nothing: see `intact`."""
+        await self.fly()
+        self._task = asyncio.create_task(self._fly_on())
+
+    async def stop(self) -> None:
+        """Flies no more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def fly(self) -> None:
+        """Runs the probe in a sandbox and keeps what it found. A sandbox that cannot be had tells nothing new."""
+        try:
+            self._secret.write_text("No sandbox may read this file.\n")
+            printed = await self._run(f"{_SOURCE.read_text()}\nreport({str(self._secret)!r})\n", _LIMITS)
+            findings = _Findings.model_validate_json(printed.rstrip().rpartition("\n")[2])
+        except (StatusError, OSError) as error:
+            self._log.warning("no canary could be sent", why=str(error))
+            return
+        except ValidationError:
+            self._log.error("the canary did not come back", printed=printed[-500:])
+            self.flown, self.broken = True, ("the probe did not run to its end",)
+            self._observe(dict.fromkeys(PROBES, False))
+            return
+        found = {probe: getattr(findings, probe) for probe in PROBES}
+        self.flown, self.broken = True, tuple(f"{probe}: {what}" for probe in PROBES for what in found[probe])
+        self._observe({probe: not succeeded for probe, succeeded in found.items()})
+        if self.broken:
+            self._log.error("the isolation does not hold", succeeded=json.dumps(self.broken))
+
+    async def _fly_on(self) -> None:
+        while True:
+            await asyncio.sleep(self._seconds if self.flown else min(self._seconds, _SOON_SECONDS))
+            await self.fly()
