@@ -3,7 +3,9 @@
 Growth comes first. The exponent k of cost ~ n^k is the slope of a least-squares line through log(size) and log(cost)
 of the largest sizes that a program reached; it is the same at every clock speed. Only among programs of the same growth
 does the ratio of their costs count. Both are read in coarse steps that lie far from where honest programs land, so
-that the same program gets the same score whatever else the machine does.
+that the same program gets the same score whatever else the machine does. Where a measurement lies so close to a step
+that noise could have carried it across, the score is in doubt: who measures again, program and reference, takes the
+lowest cost of each size, for other work on the machine only ever adds to a cost.
 """
 
 from __future__ import annotations
@@ -20,11 +22,16 @@ _RATIO_FLOOR = 0.6
 _FLAT_RATIO, _FLAT_SECONDS, _FLAT_SCORE = 20.0, 0.1, 0.5
 _NOISE_SECONDS = 0.0005
 _FITTED = 3
+_NOISY_EXPONENT, _NOISY_RATIO = 0.15, 1.5
 
 
 @dataclass(frozen=True, slots=True)
 class Efficiency:
-    """A score and what it rests on; see `codearena.v1.EfficiencyReport`."""
+    """A score and what it rests on; see `codearena.v1.EfficiencyReport`.
+
+    Attributes:
+        doubtful: Whether noise of the usual size would have made another score of it.
+    """
 
     score: float
     reason: str
@@ -32,6 +39,50 @@ class Efficiency:
     reference_exponent: float | None = None
     ratio: float | None = None
     largest_size: int = 0
+    doubtful: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GrowthCosts:
+    """CPU seconds by size, of a program and of the reference solution measured with it.
+
+    Attributes:
+        own: Of those sizes that the program reached.
+        reference: Of the reference solution.
+        sizes: All sizes, ascending.
+    """
+
+    own: Mapping[int, float]
+    reference: Mapping[int, float]
+    sizes: Sequence[int]
+
+    def lowest(self, other: GrowthCosts) -> GrowthCosts:
+        """Returns the lower cost of each size, of this measurement and another one."""
+        return GrowthCosts(_lowest(self.own, other.own), _lowest(self.reference, other.reference), self.sizes)
+
+    def score(self) -> Efficiency:
+        """Scores the program."""
+        return of_growth(self.own, self.reference, self.sizes)
+
+
+@dataclass(frozen=True, slots=True)
+class FlatCosts:
+    """CPU seconds of all tests, of a program and of the reference solution."""
+
+    own: float
+    reference: float
+
+    def lowest(self, other: FlatCosts) -> FlatCosts:
+        """Returns the lower costs of this measurement and another one."""
+        return FlatCosts(min(self.own, other.own), min(self.reference, other.reference))
+
+    def score(self) -> Efficiency:
+        """Scores the program."""
+        return flat(self.own, self.reference)
+
+
+def _lowest(one: Mapping[int, float], other: Mapping[int, float]) -> dict[int, float]:
+    return {size: min(one.get(size, math.inf), other.get(size, math.inf)) for size in sorted({*one, *other})}
 
 
 def of_growth(costs: Mapping[int, float], reference: Mapping[int, float], sizes: Sequence[int]) -> Efficiency:
@@ -49,8 +100,13 @@ def of_growth(costs: Mapping[int, float], reference: Mapping[int, float], sizes:
     dearest = max(cost for size, cost in costs.items() if size <= shared)
     ratio = max(dearest, _NOISE_SECONDS) / max(reference[shared], _NOISE_SECONDS)
     own, theirs = exponent(costs), exponent(reference)
-    score, reason = _growth_score(own, theirs, ratio, reached_all=largest == sizes[-1])
-    return Efficiency(score, reason, own, theirs, ratio, largest)
+    reached_all = largest == sizes[-1]
+    score, reason = _growth_score(own, theirs, ratio, reached_all=reached_all)
+    others = [(own, ratio * _NOISY_RATIO), (own, ratio / _NOISY_RATIO)]
+    if own is not None:
+        others += [(own + _NOISY_EXPONENT, ratio), (own - _NOISY_EXPONENT, ratio)]
+    doubtful = any(_growth_score(k, theirs, r, reached_all=reached_all)[0] != score for k, r in others)
+    return Efficiency(score, reason, own, theirs, ratio, largest, doubtful)
 
 
 def _growth_score(own: float | None, theirs: float | None, ratio: float, *, reached_all: bool) -> tuple[float, str]:
@@ -76,9 +132,17 @@ def flat(cost: float, reference: float) -> Efficiency:
         reference: The same of the reference solution.
     """
     ratio = max(cost, _NOISE_SECONDS) / max(reference, _NOISE_SECONDS)
-    if ratio <= _FLAT_RATIO or cost - reference <= _FLAT_SECONDS:
-        return Efficiency(1.0, "as cheap as the reference on the tests", ratio=ratio)
-    return Efficiency(_FLAT_SCORE, f"{ratio:.0f} times the reference's cost on the tests", ratio=ratio)
+    cheap = _is_cheap(cost, reference)
+    doubtful = any(_is_cheap(cost * noise, reference) != cheap for noise in (_NOISY_RATIO, 1 / _NOISY_RATIO))
+    if cheap:
+        return Efficiency(1.0, "as cheap as the reference on the tests", ratio=ratio, doubtful=doubtful)
+    reason = f"{ratio:.0f} times the reference's cost on the tests"
+    return Efficiency(_FLAT_SCORE, reason, ratio=ratio, doubtful=doubtful)
+
+
+def _is_cheap(cost: float, reference: float) -> bool:
+    ratio = max(cost, _NOISE_SECONDS) / max(reference, _NOISE_SECONDS)
+    return ratio <= _FLAT_RATIO or cost - reference <= _FLAT_SECONDS
 
 
 def exponent(costs: Mapping[int, float]) -> float | None:

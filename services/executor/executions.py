@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -75,14 +74,11 @@ class Executions:
         Raises:
             StatusError: As `Grader.grade`.
         """
-        started = time.monotonic()
         with self._counted_failures():
             self._isolation.require_intact()
-            verdict = await self._grader.grade(code, suite.message, suite.cases, suite.limits, ask)
+            verdict = await self._grader.grade(code, suite, ask)
         self._observer.ended(verdict.outcome, verdict.attempts)
-        lease = verdict.lease
-        spent = time.monotonic() - started - lease.queue_seconds - lease.provision_seconds
-        response = convert.execute_response(suite.cases, verdict, self._backend, spent)
+        response = convert.execute_response(suite, verdict, self._backend)
         return Executed(response, verdict.settled)
 
     async def run(self, code: str, stdin: str, limits: Limits, ask: Ask) -> wire.ExecutorServiceRunCodeResponse:

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+import time
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from codearena.v1 import core_pb2 as core
-from codearena.v1 import executor_service_pb2 as wire
-from services.executor import efficiency, values
 from services.executor.asks import ANYONE, Ask
-from services.executor.efficiency import Efficiency
-from services.executor.jobs import Answer, Attempts, Reply, Usage, script
+from services.executor.efficiency import Efficiency, FlatCosts, GrowthCosts
+from services.executor.jobs import Attempts, Reply, Usage, script
 from services.executor.limits import Limits
 from services.executor.pool import Lease
-from services.executor.references import Growth, Reference, References, calls_of
+from services.executor.references import Growth, Reference, References
 from services.executor.runs import Overran, Run, Runner
 from services.executor.sandbox import HarnessDied
 from services.executor.settled import is_settled
+from services.executor.suites import CheckedSuite
 from services.executor.verdict import (
     CaseVerdict,
     Outcome,
-    judge_case,
     judge_cases,
+    judge_value,
     load_error,
     load_outcome,
     program_outcome,
 )
+
+Costs: TypeAlias = GrowthCosts | FlatCosts
+_MORE_MEASUREMENTS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +41,31 @@ class Verdict:
         load_error: Why it did not load; None if it did.
         cases: One verdict for each case, in the order given.
         growth: The verdict of the growing inputs, where the suite has them.
-        efficiency: Its cost against the reference's, if every test passed.
+        costs: Its cost and the reference's, if every test passed.
         output: What it printed in visible cases.
         usage: What it used; None if the harness could not say.
         attempts: What it tried; None likewise.
         settled: Whether an equal program would fare the same; see `services.executor.settled`.
         lease: Where and how fast a sandbox was had.
+        execute_seconds: Time in the sandbox, from jobs to answers.
     """
 
     outcome: Outcome
     load_error: str | None
     cases: tuple[CaseVerdict, ...]
     growth: CaseVerdict | None
-    efficiency: Efficiency | None
+    costs: Costs | None
     output: str
     usage: Usage | None
     attempts: Attempts | None
     settled: bool
     lease: Lease
+    execute_seconds: float
+
+    @property
+    def efficiency(self) -> Efficiency | None:
+        """Its cost against the reference's, if every test passed."""
+        return None if self.costs is None else self.costs.score()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,64 +87,70 @@ class Grader:
         self._runner = runner
         self._references = references
 
-    async def grade(
-        self, code: str, suite: wire.Suite, cases: Sequence[wire.Case], limits: Limits, ask: Ask = ANYONE
-    ) -> Verdict:
-        """Grades a program.
+    async def grade(self, code: str, suite: CheckedSuite, ask: Ask = ANYONE) -> Verdict:
+        """Grades a program; several times where noise could decide its score.
 
         Args:
             code: The program.
             suite: What it is graded against.
-            cases: The suite's cases, visible ones first.
-            limits: The suite's limits, resolved.
             ask: On whose behalf, and until when.
 
         Raises:
             StatusError: No sandbox could be had or it was lost; or the suite's reference is unfit.
         """
-        reference = await self._references.get(suite, cases, limits, ask)
-        async with self._runner.program(code, limits, ask=ask) as run:
-            try:
-                return await self._grade(run, cases, reference)
-            except HarnessDied as death:
-                return _dead(cases, reference, death, run.lease)
-            except Overran:
-                return _ended(cases, reference, core.OUTCOME_TIMED_OUT, run.lease)
+        started = time.monotonic()
+        verdict = await self._once(code, suite, await self._references.get(suite, ask), ask)
+        for _ in range(_MORE_MEASUREMENTS):
+            again = time.monotonic()
+            if not _in_doubt(verdict) or (ask.deadline is not None and again + (again - started) > ask.deadline):
+                break
+            reference = await self._references.get(suite, ask, older_than=again)
+            verdict = _lowest(verdict, await self._once(code, suite, reference, ask))
+            started = again
+        return verdict
 
-    async def _grade(self, run: Run, cases: Sequence[wire.Case], reference: Reference) -> Verdict:
-        visible = sum(not case.hidden for case in cases)
-        reply = await run.batch(calls_of(cases), visible=visible)
+    async def _once(self, code: str, suite: CheckedSuite, reference: Reference, ask: Ask) -> Verdict:
+        async with self._runner.program(code, suite.limits, ask=ask) as run:
+            try:
+                return await self._grade(run, suite, reference)
+            except HarnessDied as death:
+                return _dead(suite, reference, death, run)
+            except Overran:
+                return _ended(suite, reference, core.OUTCOME_TIMED_OUT, run)
+
+    async def _grade(self, run: Run, suite: CheckedSuite, reference: Reference) -> Verdict:
+        reply = await run.batch(suite.calls, visible=suite.visible)
         loading = load_outcome(reply.load)
         if loading != core.OUTCOME_PASSED:
-            return _not_loaded(cases, reference, reply, run)
-        verdicts = judge_cases(cases, reply.cases)
+            return _not_loaded(suite, reference, reply, run)
+        verdicts = judge_cases(suite.cases, reply.cases)
         answers = [reply.load, *reply.cases]
-        grown, score = None, None
+        grown: CaseVerdict | None = None
+        costs: Costs | None = None
         if reference.growth is not None:
             grown = CaseVerdict(core.OUTCOME_TESTS_FAILED, "not run: the other tests come first")
         if all(verdict.passed for verdict in verdicts):
             if reference.growth is None:
-                score = efficiency.flat(_cost(reply, reference), reference.cost)
+                costs = FlatCosts(_cost(reply, reference), reference.cost)
             else:
-                growing = await run.batch(
-                    reference.growth.calls, visible=0, stop_seconds=reference.growth.budget_seconds
-                )
-                grown, score = _judge_growth(reference.growth, growing)
+                growth = reference.growth
+                growing = await run.batch(growth.calls, visible=0, stop_seconds=growth.budget_seconds)
+                grown, costs = _judge_growth(growth, growing)
                 answers += growing.cases
                 reply = growing.model_copy(update={"cases": reply.cases})
-        outcomes = [verdict.outcome for verdict in verdicts] + ([grown.outcome] if grown else [])
-        outcome = program_outcome(outcomes)
+        outcome = program_outcome([verdict.outcome for verdict in (*verdicts, *([grown] if grown else []))])
         return Verdict(
             outcome,
             None,
             tuple(verdicts),
             grown,
-            score if outcome == core.OUTCOME_PASSED else None,
+            costs if outcome == core.OUTCOME_PASSED else None,
             _output(reply),
             reply.usage,
             reply.violations,
             is_settled(answers, run.limits),
             run.lease,
+            run.ran_seconds,
         )
 
     async def run_script(self, code: str, stdin: str, limits: Limits, ask: Ask = ANYONE) -> ScriptResult:
@@ -167,37 +184,45 @@ def _cost(reply: Reply, reference: Reference) -> float:
     return sum(max(0.0, answer.cpu / 1e9 - setup) for answer, setup in costs)
 
 
-def _judge_growth(growth: Growth, reply: Reply) -> tuple[CaseVerdict, Efficiency | None]:
+def _judge_growth(growth: Growth, reply: Reply) -> tuple[CaseVerdict, GrowthCosts | None]:
     """Compares each size's answer with the reference's. A size that overran ends the climb, it is not a failure."""
     costs: dict[int, float] = {}
     for size, answer in zip(growth.sizes, reply.cases, strict=False):
         if answer.state == "timeout" and costs:
             break
-        if not _is_right(growth.answers[size], answer):
-            verdict = judge_case(wire.Case(), answer)
+        verdict = judge_value(growth.wanted[size], answer)
+        if not verdict.passed:
             return CaseVerdict(verdict.outcome, f"with an input of size {size}: {verdict.actual}", answer), None
         costs[size] = max(0.0, answer.cpu / 1e9 - growth.setups[size])
     if not costs:
         return CaseVerdict(core.OUTCOME_CRASHED, "no size was answered"), None
-    largest = max(costs)
-    passed = CaseVerdict(core.OUTCOME_PASSED, f"right up to size {largest}", reply.cases[len(costs) - 1])
-    return passed, efficiency.of_growth(costs, growth.costs, growth.sizes)
+    passed = CaseVerdict(core.OUTCOME_PASSED, f"right up to size {max(costs)}", reply.cases[len(costs) - 1])
+    return passed, GrowthCosts(costs, growth.costs, growth.sizes)
 
 
-def _is_right(expected: object, answer: Answer) -> bool:
-    try:
-        return answer.state == "value" and values.same(expected, values.decode(answer.payload))
-    except values.BadValue:
-        return False
+def _in_doubt(verdict: Verdict) -> bool:
+    efficiency = verdict.efficiency
+    return efficiency is not None and efficiency.doubtful
+
+
+def _lowest(before: Verdict, again: Verdict) -> Verdict:
+    """Returns the later verdict, with the lowest costs of both where both passed."""
+    ran = before.execute_seconds + again.execute_seconds
+    costs: Costs | None = again.costs
+    if isinstance(before.costs, GrowthCosts) and isinstance(again.costs, GrowthCosts):
+        costs = before.costs.lowest(again.costs)
+    if isinstance(before.costs, FlatCosts) and isinstance(again.costs, FlatCosts):
+        costs = before.costs.lowest(again.costs)
+    return dataclasses.replace(again, costs=costs, execute_seconds=ran)
 
 
 def _output(reply: Reply) -> str:
     return reply.stdout + reply.stderr
 
 
-def _not_loaded(cases: Sequence[wire.Case], reference: Reference, reply: Reply, run: Run) -> Verdict:
+def _not_loaded(suite: CheckedSuite, reference: Reference, reply: Reply, run: Run) -> Verdict:
     outcome = load_outcome(reply.load)
-    verdicts, grown = _all_failed(cases, reference, outcome, "not run: the program did not load")
+    verdicts, grown = _all_failed(suite, reference, outcome, "not run: the program did not load")
     return Verdict(
         outcome,
         load_error(reply.load),
@@ -209,6 +234,7 @@ def _not_loaded(cases: Sequence[wire.Case], reference: Reference, reply: Reply, 
         reply.violations,
         is_settled([reply.load], run.limits),
         run.lease,
+        run.ran_seconds,
     )
 
 
@@ -216,17 +242,17 @@ def _death(death: HarnessDied) -> Outcome:
     return core.OUTCOME_OUT_OF_MEMORY if death.out_of_memory else core.OUTCOME_CRASHED
 
 
-def _dead(cases: Sequence[wire.Case], reference: Reference, death: HarnessDied, lease: Lease) -> Verdict:
-    return _ended(cases, reference, _death(death), lease)
+def _dead(suite: CheckedSuite, reference: Reference, death: HarnessDied, run: Run) -> Verdict:
+    return _ended(suite, reference, _death(death), run)
 
 
-def _ended(cases: Sequence[wire.Case], reference: Reference, outcome: Outcome, lease: Lease) -> Verdict:
-    verdicts, grown = _all_failed(cases, reference, outcome, "the sandbox ended without an answer")
-    return Verdict(outcome, None, verdicts, grown, None, "", None, None, settled=False, lease=lease)
+def _ended(suite: CheckedSuite, reference: Reference, outcome: Outcome, run: Run) -> Verdict:
+    verdicts, grown = _all_failed(suite, reference, outcome, "the sandbox ended without an answer")
+    return Verdict(outcome, None, verdicts, grown, None, "", None, None, False, run.lease, run.ran_seconds)
 
 
 def _all_failed(
-    cases: Sequence[wire.Case], reference: Reference, outcome: Outcome, why: str
+    suite: CheckedSuite, reference: Reference, outcome: Outcome, why: str
 ) -> tuple[tuple[CaseVerdict, ...], CaseVerdict | None]:
     failed = CaseVerdict(outcome, why)
-    return (failed,) * len(cases), failed if reference.growth is not None else None
+    return (failed,) * len(suite.cases), failed if reference.growth is not None else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import secrets
 import statistics
 import time
@@ -13,14 +12,16 @@ from dataclasses import dataclass, field
 
 from codearena.v1 import error_reason_pb2 as reasons
 from codearena.v1 import executor_service_pb2 as wire
-from services.common.errors import StatusError, invalid, unavailable
+from services.common.errors import StatusError, invalid
 from services.executor import values
 from services.executor.asks import ANYONE, Ask
 from services.executor.jobs import Answer, Call, Reply
-from services.executor.limits import Limits
+from services.executor.refusals import shutting_down
 from services.executor.runs import Overran, Run, Runner
 from services.executor.sandbox import HarnessDied
-from services.executor.verdict import judge_case, judge_cases, load_error
+from services.executor.suites import CheckedSuite
+from services.executor.values import Wanted
+from services.executor.verdict import describe, judge_cases, load_error
 
 _REPEATS = 3
 # A single round may be this much dearer than the budget before it ends: one slow moment is not the reference's cost.
@@ -36,7 +37,7 @@ class Growth:
     Attributes:
         calls: One for each size, ascending; the sizes that the reference reached within its budget.
         sizes: The sizes.
-        answers: What it answered, by size: the expected values.
+        wanted: What it answered, by size: the expected values.
         costs: CPU seconds of its calls, by size.
         setups: CPU seconds of making the inputs, by size.
         budget_seconds: CPU seconds of a size after which no larger one is tried.
@@ -44,7 +45,7 @@ class Growth:
 
     calls: tuple[Call, ...]
     sizes: tuple[int, ...]
-    answers: dict[int, object]
+    wanted: dict[int, Wanted]
     costs: dict[int, float]
     setups: dict[int, float]
     budget_seconds: float
@@ -67,16 +68,6 @@ class Reference:
     measured: float = field(default_factory=time.monotonic)
 
 
-def calls_of(cases: Sequence[wire.Case]) -> list[Call]:
-    """Returns what of the cases may enter a sandbox."""
-    return [Call(case.setup, case.call) for case in cases]
-
-
-def suite_digest(suite: wire.Suite) -> str:
-    """Returns the SHA-256 of a suite's content: equal suites share a measurement."""
-    return hashlib.sha256(suite.SerializeToString(deterministic=True)).hexdigest()
-
-
 class References:
     """Measurements by suite; one at a time for each, kept for a while.
 
@@ -90,29 +81,32 @@ class References:
         self._refresh = refresh_seconds
         self._known: OrderedDict[str, asyncio.Task[Reference]] = OrderedDict()
 
-    async def get(self, suite: wire.Suite, cases: Sequence[wire.Case], limits: Limits, ask: Ask = ANYONE) -> Reference:
+    async def get(self, suite: CheckedSuite, ask: Ask = ANYONE, *, older_than: float | None = None) -> Reference:
         """Returns the measurement of a suite's reference solution.
 
         It is made on behalf of the run that asks first, but not by its deadline, for others may wait for it.
+
+        Args:
+            suite: Equal suites share a measurement.
+            ask: On whose behalf it is made if there is none.
+            older_than: Monotonic time; one that was made before is made anew.
 
         Raises:
             StatusError: INVALID_ARGUMENT if the reference fails its own suite, UNAVAILABLE at shutdown, else as
                 `Runner`.
         """
-        digest = suite_digest(suite)
-        task = self._known.get(digest)
-        if task is None or self._is_stale(task):
-            task = asyncio.create_task(self._measure(suite, cases, limits, Ask(ask.run_id)))
-            self._known[digest] = task
+        task = self._known.get(suite.digest)
+        if task is None or self._is_stale(task, older_than):
+            task = asyncio.create_task(self._measure(suite, Ask(ask.run_id)))
+            self._known[suite.digest] = task
             while len(self._known) > _KEPT:
                 self._known.popitem(last=False)
-        self._known.move_to_end(digest)
+        self._known.move_to_end(suite.digest)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             if task.cancelled():  # by `stop`; a cancelled handler would leave its client without a status
-                message = "the executor is shutting down; retry on another one"
-                raise unavailable(reasons.ERROR_REASON_SHUTTING_DOWN, message) from None
+                raise shutting_down() from None
             raise
 
     async def stop(self) -> None:
@@ -121,19 +115,21 @@ class References:
             task.cancel()
         await asyncio.gather(*self._known.values(), return_exceptions=True)
 
-    def _is_stale(self, task: asyncio.Task[Reference]) -> bool:
+    def _is_stale(self, task: asyncio.Task[Reference], older_than: float | None) -> bool:
         if not task.done():
             return False
         if task.cancelled() or task.exception() is not None:
             return True
-        return time.monotonic() - task.result().measured > self._refresh
+        measured = task.result().measured
+        return time.monotonic() - measured > self._refresh or (older_than is not None and measured < older_than)
 
-    async def _measure(self, suite: wire.Suite, cases: Sequence[wire.Case], limits: Limits, ask: Ask) -> Reference:
+    async def _measure(self, suite: CheckedSuite, ask: Ask) -> Reference:
+        message = suite.message
         try:
-            async with self._runner.program(suite.reference_code, limits, trusted=True, ask=ask) as run:
-                reply = await run.batch(calls_of(cases), visible=0)
-                _require_passed(cases, reply)
-                growth = await self._grow(run, suite.growth) if suite.HasField("growth") else None
+            async with self._runner.program(message.reference_code, suite.limits, trusted=True, ask=ask) as run:
+                reply = await run.batch(suite.calls, visible=0)
+                _require_passed(suite, reply)
+                growth = await self._grow(run, message.growth) if message.HasField("growth") else None
         except (HarnessDied, Overran) as error:
             raise _bad_reference(str(error)) from error
         setups = tuple(answer.mark / 1e9 for answer in reply.cases)
@@ -149,7 +145,7 @@ class References:
         reached = min(map(len, rounds))
         wrong = next((answer for answers in rounds for answer in answers if answer.state != "value"), None)
         if reached < 2 or wrong is not None:
-            detail = f": {judge_case(wire.Case(), wrong).actual}" if wrong is not None else ", it reaches one size only"
+            detail = f": {describe(wrong)}" if wrong is not None else ", it reaches one size only"
             raise _bad_reference(f"it does not master the growing inputs{detail}")
         columns = {size: [answers[index] for answers in rounds] for index, size in enumerate(growth.sizes[:reached])}
         dear = [size for size, answers in columns.items() if _median_seconds(answers) > budget]
@@ -159,7 +155,7 @@ class References:
         return Growth(
             calls[:reached],
             sizes,
-            {size: values.decode(answers[0].payload) for size, answers in columns.items()},
+            {size: Wanted.of(values.decode(answers[0].payload)) for size, answers in columns.items()},
             {size: _median_seconds(answers) for size, answers in columns.items()},
             {size: statistics.median(answer.mark / 1e9 for answer in answers) for size, answers in columns.items()},
             budget,
@@ -174,12 +170,12 @@ def _call_seconds(answer: Answer) -> float:
     return max(0, answer.cpu - answer.mark) / 1e9
 
 
-def _require_passed(cases: Sequence[wire.Case], reply: Reply) -> None:
+def _require_passed(suite: CheckedSuite, reply: Reply) -> None:
     if reply.load.state != "loaded":
         raise _bad_reference(f"it does not load: {load_error(reply.load)}")
-    for case, verdict in zip(cases, judge_cases(cases, reply.cases), strict=True):
+    for case, verdict in zip(suite.cases, judge_cases(suite.cases, reply.cases), strict=True):
         if not verdict.passed:
-            raise _bad_reference(f"it fails the case {case.name!r}: {verdict.actual}")
+            raise _bad_reference(f"it fails the case {case.result.name!r}: {verdict.actual}")
 
 
 def _bad_reference(why: str) -> StatusError:

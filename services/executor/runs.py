@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
@@ -30,12 +31,14 @@ class Run:
     Attributes:
         lease: What was leased for it.
         limits: What it may use.
+        ran_seconds: Time from jobs to answers, so far.
     """
 
     lease: Lease
     limits: Limits
     _backend: SandboxBackend
     _first: bytes
+    ran_seconds: float = 0.0
 
     async def batch(self, calls: Sequence[Call], *, visible: int, stop_seconds: float = 0.0) -> Reply:
         """Evaluates cases; see `jobs.batch`.
@@ -54,6 +57,7 @@ class Run:
         return _confined(jobs.parse_reply(await self._exchange(job), 0))
 
     async def _exchange(self, job: bytes) -> bytes:
+        started = time.monotonic()
         try:
             async with asyncio.timeout(self.limits.total_wall_seconds + _GRACE_SECONDS):
                 return await self.lease.sandbox.run(job)
@@ -65,6 +69,8 @@ class Run:
             raise
         except SandboxLost as error:
             raise unavailable(reasons.ERROR_REASON_SANDBOX_UNAVAILABLE, str(error)) from error
+        finally:
+            self.ran_seconds += time.monotonic() - started
 
     async def _check_engine(self) -> None:
         """Blames the submission only while the engine is well."""

@@ -18,7 +18,7 @@ from services.executor import limits
 from services.executor.asks import Ask
 from services.executor.executions import Executions
 from services.executor.groups import Groups
-from services.executor.suites import check_suite
+from services.executor.suites import Suites
 from services.executor.verdicts import Verdicts
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -32,12 +32,13 @@ class ExecutorServicer(executor_service_pb2_grpc.ExecutorServiceServicer):
         self._verdicts = verdicts
         self._groups = groups
         self._executions = executions
+        self._suites = Suites()
 
     async def Execute(self, request: wire.ExecuteRequest, context: Context) -> wire.ExecuteResponse:
         """Grades a program against a suite."""
         check_source(request.code, "code")
         ask = _ask(request.run_id, context)
-        return await self._verdicts.of(request.code, check_suite(request.suite), ask, fresh=request.fresh)
+        return await self._verdicts.of(request.code, self._suites.check(request.suite), ask, fresh=request.fresh)
 
     async def ExecuteGroup(
         self, request: wire.ExecuteGroupRequest, context: Context
@@ -46,7 +47,7 @@ class ExecutorServicer(executor_service_pb2_grpc.ExecutorServiceServicer):
         if not 1 <= len(request.codes) <= MAX_GROUP:
             raise invalid(reasons.ERROR_REASON_INVALID_FIELD, "codes", f"must be 1 to {MAX_GROUP} sources")
         ask = _ask(request.run_id, context)
-        suite = check_suite(request.suite)
+        suite = self._suites.check(request.suite)
         async with aclosing(self._groups.grade(list(request.codes), suite, ask, fresh=request.fresh)) as responses:
             async for response in responses:
                 yield response

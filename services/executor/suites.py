@@ -2,12 +2,46 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import OrderedDict
 from dataclasses import dataclass
 
+from codearena.v1 import core_pb2 as core
+from codearena.v1 import error_reason_pb2 as reasons
 from codearena.v1 import executor_service_pb2 as wire
-from services.executor.convert import checked_cases
+from services.common.errors import invalid
+from services.common.literals import LiteralError, parse_literal
+from services.common.validation import check_source, check_text
+from services.executor import values
+from services.executor.jobs import Call
 from services.executor.limits import Limits, resolve
-from services.executor.references import suite_digest
+from services.executor.values import CHECKERS, Wanted
+
+MAX_CASES = 10_000
+_MAX_SIZES = 64
+_MAX_CASE_BYTES = 1 << 20
+_SHOWN_CHARACTERS, _HIDDEN_CHARACTERS = 2000, 100
+_KEPT_SUITES, _KEPT_BYTES = 1000, 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedCase:
+    """A case.
+
+    Attributes:
+        call: What of it may enter a sandbox.
+        wanted: The value that is expected; None where an exception is.
+        raises: The built-in exception that is expected, or "".
+        shown_characters: Of a text about it, at most this many are of use: nobody reads those of a hidden case, and ten
+            thousand of them must fit a message.
+        result: What a response says of it, whatever becomes of it. Never changed.
+    """
+
+    call: Call
+    wanted: Wanted | None
+    raises: str
+    shown_characters: int
+    result: core.TestResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,14 +51,21 @@ class CheckedSuite:
     Attributes:
         message: As it came.
         cases: Its cases, visible ones first.
+        visible: How many of them are visible.
         limits: Its limits, resolved.
-        digest: SHA-256 of its content, as 64 hexadecimal digits.
+        digest: SHA-256 of its content, as 64 hexadecimal digits: equal suites share what is known of them.
     """
 
     message: wire.Suite
-    cases: list[wire.Case]
+    cases: tuple[CheckedCase, ...]
+    visible: int
     limits: Limits
     digest: str
+
+    @property
+    def calls(self) -> list[Call]:
+        """What of the cases may enter a sandbox."""
+        return [case.call for case in self.cases]
 
     @property
     def test_count(self) -> int:
@@ -32,11 +73,90 @@ class CheckedSuite:
         return len(self.cases) + self.message.HasField("growth")
 
 
-def check_suite(message: wire.Suite) -> CheckedSuite:
-    """Checks a suite.
+class Suites:
+    """Checks suites, and remembers those that it has checked; bounded in number and size."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, tuple[CheckedSuite, int]] = OrderedDict()
+        self._bytes = 0
+
+    def check(self, message: wire.Suite) -> CheckedSuite:
+        """Returns a suite, ready to grade against.
+
+        Raises:
+            StatusError: INVALID_ARGUMENT that names the field at fault.
+        """
+        data = message.SerializeToString(deterministic=True)
+        digest = hashlib.sha256(data).hexdigest()
+        if digest in self._known:
+            self._known.move_to_end(digest)
+            return self._known[digest][0]
+        suite = _checked(message, digest)
+        self._known[digest] = suite, len(data)
+        self._bytes += len(data)
+        while len(self._known) > _KEPT_SUITES or self._bytes > _KEPT_BYTES:
+            _, (_, size) = self._known.popitem(last=False)
+            self._bytes -= size
+        return suite
+
+
+def _checked(message: wire.Suite, digest: str) -> CheckedSuite:
+    check_source(message.reference_code, "suite.reference_code")
+    if not 1 <= len(message.cases) <= MAX_CASES:
+        raise _invalid("suite.cases", f"must be 1 to {MAX_CASES} cases, not {len(message.cases)}")
+    cases = [check_case(case, f"suite.cases[{number}]") for number, case in enumerate(message.cases)]
+    if message.HasField("growth"):
+        _check_growth(message.growth)
+    ordered = tuple(sorted(cases, key=lambda case: case.result.hidden))
+    visible = sum(not case.result.hidden for case in cases)
+    return CheckedSuite(message, ordered, visible, resolve(message.limits), digest)
+
+
+def check_case(case: wire.Case, field: str) -> CheckedCase:
+    """Checks one case of a suite.
 
     Raises:
         StatusError: INVALID_ARGUMENT that names the field at fault.
     """
-    cases = checked_cases(message)
-    return CheckedSuite(message, cases, resolve(message.limits), suite_digest(message))
+    if not 1 <= len(case.name) <= 100:
+        raise _invalid(f"{field}.name", "must be 1 to 100 characters")
+    check_text(case.setup, f"{field}.setup", _MAX_CASE_BYTES)
+    check_text(case.call, f"{field}.call", _MAX_CASE_BYTES)
+    if not case.call.strip():
+        raise _invalid(f"{field}.call", "is empty")
+    if case.checker not in CHECKERS:
+        raise _invalid(f"{field}.checker", f"must be one of {', '.join(filter(None, CHECKERS))}")
+    wanted, expected = _expectation(case, field)
+    shown = _HIDDEN_CHARACTERS if case.hidden else _SHOWN_CHARACTERS
+    result = core.TestResult(
+        name=case.name,
+        hidden=case.hidden,
+        call=values.clean(case.call, shown),
+        expected=values.clean(expected, shown),
+    )
+    return CheckedCase(Call(case.setup, case.call), wanted, case.raises, shown, result)
+
+
+def _expectation(case: wire.Case, field: str) -> tuple[Wanted | None, str]:
+    """Returns the value that is expected, if it is one, and what is expected, for people."""
+    kind = case.WhichOneof("expectation")
+    if kind is None:
+        raise _invalid(field, "needs expected_literal or raises")
+    if kind == "raises":
+        return None, f"raises {case.raises}"
+    try:
+        return Wanted.of(parse_literal(case.expected_literal), case.checker), case.expected_literal
+    except LiteralError as error:
+        raise _invalid(f"{field}.expected_literal", str(error)) from error
+
+
+def _check_growth(growth: wire.Growth) -> None:
+    sizes = list(growth.sizes)
+    if not 2 <= len(sizes) <= _MAX_SIZES or sizes[0] < 1 or sizes != sorted(set(sizes)):
+        raise _invalid("suite.growth.sizes", f"must be 2 to {_MAX_SIZES} positive sizes in ascending order")
+    if not growth.call.strip():
+        raise _invalid("suite.growth.call", "is empty")
+
+
+def _invalid(field: str, message: str) -> Exception:
+    return invalid(reasons.ERROR_REASON_INVALID_FIELD, field, message)

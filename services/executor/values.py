@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
+
+from services.executor.harness.encode import NotComparable, encode
 
 MAX_DEPTH = 110
 _SHOWN_CHARACTERS = 500
@@ -123,6 +126,36 @@ CHECKERS: dict[str, Callable[[object, object], bool]] = {
     "approx": close,
     "unordered": same_elements,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A value that answers are compared with.
+
+    Attributes:
+        value: It.
+        payload: It, as a harness writes it; "" if a harness could not. An answer of the same text needs no other look.
+        shown: It, for people.
+        checker: How the two are compared: a key of `CHECKERS`.
+    """
+
+    value: object
+    payload: str
+    shown: str
+    checker: str
+
+    @classmethod
+    def of(cls, value: object, checker: str = "") -> Wanted:
+        """Prepares a value for comparisons."""
+        try:
+            payload = encode(value).decode("ascii")
+        except NotComparable:
+            payload = ""
+        return cls(value, payload, show(value), checker)
+
+    def accepts(self, got: object) -> bool:
+        """Returns whether a value is as good as the one that is wanted."""
+        return CHECKERS[self.checker](self.value, got)
 
 
 def _match(expected: object, got: object, scalars: Callable[[object, object], bool]) -> bool:

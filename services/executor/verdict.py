@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from codearena.v1 import core_pb2 as core
-from codearena.v1 import executor_service_pb2 as wire
-from services.common.literals import parse_literal
 from services.executor import values
 from services.executor.jobs import Answer
+from services.executor.suites import CheckedCase
+from services.executor.values import Wanted
 
 Outcome: TypeAlias = "core.Outcome.ValueType"
 
@@ -56,7 +56,7 @@ class CaseVerdict:
         return self.outcome == core.OUTCOME_PASSED
 
 
-def judge_cases(cases: Sequence[wire.Case], answers: Sequence[Answer]) -> list[CaseVerdict]:
+def judge_cases(cases: Sequence[CheckedCase], answers: Sequence[Answer]) -> list[CaseVerdict]:
     """Compares answers with what is expected. Cases without an answer share the fate of the last one stopped."""
     verdicts: list[CaseVerdict] = []
     fate: Outcome = core.OUTCOME_CRASHED
@@ -71,12 +71,26 @@ def judge_cases(cases: Sequence[wire.Case], answers: Sequence[Answer]) -> list[C
     return verdicts
 
 
-def judge_case(case: wire.Case, answer: Answer) -> CaseVerdict:
+def judge_case(case: CheckedCase, answer: Answer) -> CaseVerdict:
     """Compares one answer with what is expected."""
+    return _judge(case.wanted, case.raises, answer)
+
+
+def judge_value(wanted: Wanted, answer: Answer) -> CaseVerdict:
+    """Compares one answer with a value."""
+    return _judge(wanted, "", answer)
+
+
+def describe(answer: Answer) -> str:
+    """Returns what came back, for people, when it is not what was hoped for."""
+    return _judge(None, "", answer).actual
+
+
+def _judge(wanted: Wanted | None, raises: str, answer: Answer) -> CaseVerdict:
     if answer.state == "value":
-        return _judge_value(case, answer)
+        return _judge_value(wanted, answer)
     if answer.state == "raised":
-        return _judge_exception(case, answer)
+        return _judge_exception(raises, answer)
     if answer.state == "unfit":
         too_large = answer.payload.startswith(_TOO_LARGE)
         outcome = core.OUTCOME_OUTPUT_LIMIT_EXCEEDED if too_large else core.OUTCOME_TESTS_FAILED
@@ -94,26 +108,26 @@ def _named(ending: str) -> str:
     return values.clean(ending, 100)
 
 
-def _judge_value(case: wire.Case, answer: Answer) -> CaseVerdict:
+def _judge_value(wanted: Wanted | None, answer: Answer) -> CaseVerdict:
+    if wanted is not None and answer.payload and answer.payload == wanted.payload:
+        return CaseVerdict(core.OUTCOME_PASSED, wanted.shown, answer)
     try:
         got = values.decode(answer.payload)
     except values.BadValue:
         return CaseVerdict(core.OUTCOME_CRASHED, "a forged answer", answer)
-    passed = case.WhichOneof("expectation") == "expected_literal" and values.CHECKERS[case.checker](
-        parse_literal(case.expected_literal), got
-    )
+    passed = wanted is not None and wanted.accepts(got)
     return CaseVerdict(core.OUTCOME_PASSED if passed else core.OUTCOME_TESTS_FAILED, values.show(got), answer)
 
 
-def _judge_exception(case: wire.Case, answer: Answer) -> CaseVerdict:
+def _judge_exception(raises: str, answer: Answer) -> CaseVerdict:
     try:
         content = json.loads(answer.payload)
         types = [str(name) for name in content["types"]]
         text = values.clean(str(content["text"]), 2000)
     except (ValueError, TypeError, KeyError, RecursionError):
         return CaseVerdict(core.OUTCOME_CRASHED, "a forged answer", answer)
-    if case.WhichOneof("expectation") == "raises" and f"builtins.{case.raises}" in types:
-        return CaseVerdict(core.OUTCOME_PASSED, f"raised {case.raises}", answer)
+    if raises and f"builtins.{raises}" in types:
+        return CaseVerdict(core.OUTCOME_PASSED, f"raised {raises}", answer)
     out_of_memory = types[:1] == ["builtins.MemoryError"]
     outcome = core.OUTCOME_OUT_OF_MEMORY if out_of_memory else core.OUTCOME_TESTS_FAILED
     return CaseVerdict(outcome, text, answer)
@@ -146,8 +160,3 @@ def program_outcome(outcomes: Iterable[Outcome]) -> Outcome:
         if outcome != core.OUTCOME_PASSED:
             result = core.OUTCOME_TESTS_FAILED
     return result
-
-
-def expectation(case: wire.Case) -> str:
-    """Returns what a case expects, for people."""
-    return f"raises {case.raises}" if case.WhichOneof("expectation") == "raises" else case.expected_literal

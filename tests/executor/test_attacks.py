@@ -22,6 +22,7 @@ from tests.executor.conftest import (
     double_suite,
     outcome_name,
     started,
+    until,
 )
 
 
@@ -67,10 +68,12 @@ LASTING = ("a daemon left behind", "a fork bomb", "a thread bomb", "everybody ki
 
 
 async def test_nothing_is_left_behind(backend_name: str, data_dir: Path) -> None:
-    before = {pid for pid, _ in descendants(os.getpid())}
+    zygotes = set(launchers())
     async with started(backend_name, data_dir) as executor:
         suite = double_suite(cpu_seconds=0.4, wall_seconds=1.0)
         await asyncio.gather(*(executor.grade(ATTACKS[name].code, suite) for name in LASTING))
+        ours = {pid for launcher in set(launchers()) - zygotes for pid, _ in [(launcher, ""), *descendants(launcher)]}
+        assert bool(ours) == (backend_name == "process")
 
     if backend_name == "docker":
         client = docker.APIClient(version="auto", **docker.utils.kwargs_from_env())
@@ -78,8 +81,13 @@ async def test_nothing_is_left_behind(backend_name: str, data_dir: Path) -> None
         left = client.containers(all=True, filters={"label": f"codearena.executor={mine}"})
         client.close()
         assert left == []
-    assert [command for pid, command in descendants(os.getpid()) if pid not in before and "harness" in command] == []
+    await until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in ours))
     assert "codearena" not in _mounts()
+
+
+def launchers() -> list[int]:
+    """The processes that launched a zygote for one of this process's executors."""
+    return [pid for pid, command in descendants(os.getpid()) if "zygote launch" in command]
 
 
 def _mounts() -> str:

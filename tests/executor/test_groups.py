@@ -18,7 +18,7 @@ from services.common.errors import StatusError, unavailable
 from services.executor.asks import ANYONE, Ask
 from services.executor.groups import Groups
 from services.executor.refusals import queue_full
-from services.executor.suites import CheckedSuite, check_suite
+from services.executor.suites import CheckedSuite, Suites
 from tests.executor.conftest import DOUBLE, Executor, double_suite, refused, started, until
 
 WRONG = "def double(x):\n    return x\n"
@@ -106,7 +106,7 @@ async def test_equal_ones_are_graded_once_whatever_is_kept(data_dir: Path) -> No
     async with started("process", data_dir, verdict_cache_entries=0) as executor:
         items = await graded(executor, [WRONG] * 9)
         assert sorted(item.response.cached for item in items.values()) == [False] + [True] * 8
-        assert sandboxes(executor) == 2, "the reference's and one more"
+        assert sandboxes(executor) == 3, "the canary's, the reference's and one more"
 
 
 async def test_what_is_ready_first_comes_first(executor: Executor) -> None:
@@ -229,7 +229,7 @@ def programs(count: int) -> list[str]:
     return [str(number) for number in range(count)]
 
 
-SUITE = check_suite(double_suite())
+SUITE = Suites().check(double_suite())
 
 
 async def test_no_more_than_its_share_of_the_queue_is_taken() -> None:

@@ -10,8 +10,9 @@ import pytest
 from codearena.v1 import core_pb2 as core
 from codearena.v1 import executor_service_pb2 as wire
 from services.executor.jobs import Answer, State
+from services.executor.suites import CheckedCase, check_case
 from services.executor.verdict import (
-    expectation,
+    describe,
     judge_case,
     judge_cases,
     load_error,
@@ -20,8 +21,8 @@ from services.executor.verdict import (
 )
 from tests.executor.conftest import outcome_name
 
-FOUR = wire.Case(name="four", call="f()", expected_literal="4")
-RAISES = wire.Case(name="raises", call="f()", raises="ValueError")
+FOUR = check_case(wire.Case(name="four", call="f()", expected_literal="4"), "case")
+RAISES = check_case(wire.Case(name="raises", call="f()", raises="ValueError"), "case")
 
 
 def answer(state: str, payload: str = "") -> Answer:
@@ -61,10 +62,9 @@ def raised(*types: str, text: str = "boom") -> Answer:
         (RAISES, raised("builtins.KeyError"), "TESTS_FAILED", "boom"),
         (RAISES, raised(), "TESTS_FAILED", "boom"),
         (RAISES, answer("value", "4"), "TESTS_FAILED", "4"),
-        (wire.Case(name="none"), answer("value", "4"), "TESTS_FAILED", "4"),
     ],
 )
-def test_one_case(case: wire.Case, given: Answer, outcome: str, shown: str) -> None:
+def test_one_case(case: CheckedCase, given: Answer, outcome: str, shown: str) -> None:
     verdict = judge_case(case, given)
 
     assert outcome_name(verdict.outcome) == outcome
@@ -133,4 +133,9 @@ def test_the_whole_program(outcomes: str, whole: str) -> None:
 
 
 def test_what_is_expected_is_said_in_words() -> None:
-    assert (expectation(FOUR), expectation(RAISES)) == ("4", "raises ValueError")
+    assert (FOUR.result.expected, RAISES.result.expected) == ("4", "raises ValueError")
+
+
+def test_an_answer_that_was_not_hoped_for_is_described() -> None:
+    assert describe(answer("value", "[1,2]")) == "[1, 2]"
+    assert describe(answer("memory")) == "stopped: the memory limit"

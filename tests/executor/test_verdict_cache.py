@@ -12,7 +12,7 @@ import pytest
 from codearena.v1 import core_pb2 as core
 from codearena.v1 import executor_service_pb2 as wire
 from services.executor.sandbox import BackendInfo
-from services.executor.suites import check_suite
+from services.executor.suites import Suites
 from services.executor.verdict_cache import (
     CacheLimits,
     VerdictCache,
@@ -307,7 +307,7 @@ def test_what_is_returned_may_be_changed() -> None:
 
 
 def test_keys_differ_in_whatever_decides_a_verdict() -> None:
-    suite, other = check_suite(double_suite()), check_suite(double_suite(cpu_seconds=0.9))
+    suite, other = Suites().check(double_suite()), Suites().check(double_suite(cpu_seconds=0.9))
     backends = [
         BackendInfo(PROCESS, "", isolated=True, digest="one"),
         BackendInfo(PROCESS, "", isolated=True, digest="two"),
@@ -322,7 +322,7 @@ def test_keys_differ_in_whatever_decides_a_verdict() -> None:
 
 
 async def test_only_a_verdict_of_the_suite_and_backend_is_read(executor: Executor) -> None:
-    suite = check_suite(double_suite())
+    suite = Suites().check(double_suite())
     good = await executor.grade(DOUBLE)
     assert read_verdict(good.SerializeToString(), suite, PROCESS) == good
 
