@@ -280,6 +280,35 @@ async def test_a_case_after_a_crash_gets_a_fresh_child(executor: Executor) -> No
 
 
 @on_process
+async def test_many_cases_are_each_answered_whatever_becomes_of_one(executor: Executor) -> None:
+    cases = [(f"echo({number})", str(number)) for number in range(200)]
+    cases[70] = ("die()", "None")
+    made = suite(*cases, hidden=190)
+    made.reference_code = CASES.replace("__import__('os')._exit(0)", "return None")
+
+    response = await executor.grade(CASES, made)
+
+    failed = [test for test in response.tests if not test.passed]
+    assert [(test.name, outcome_name(test.outcome)) for test in failed] == [("70", "CRASHED")]
+    spent = sum(test.cpu_time.ToNanoseconds() for test in response.tests)
+    assert 0 < spent < response.usage.cpu_time.ToNanoseconds()
+
+
+@on_process
+async def test_too_much_output_is_that_of_all_cases_that_were_handed_out_with_it(executor: Executor) -> None:
+    code = CASES + "def flood(): print('x' * 3000)\n"
+    cases = [("echo(1)", "1"), ("echo(2)", "2"), ("flood()", "None"), ("echo(3)", "3")]
+    made = suite(*cases, hidden=4, output_bytes=2000)
+    made.cases.insert(0, wire.Case(name="seen", call="echo(0)", expected_literal="0"))
+    made.reference_code = CASES + "def flood(): pass\n"
+
+    response = await executor.grade(code, made)
+
+    assert [outcome_name(test.outcome) for test in response.tests] == ["PASSED"] + ["OUTPUT_LIMIT_EXCEEDED"] * 4
+    assert response.violations.output_flood
+
+
+@on_process
 async def test_setup_runs_before_the_call(executor: Executor) -> None:
     made = suite(("echo(total)", "6"))
     made.cases[0].setup = "values = [1, 2, 3]\ntotal = sum(values)"

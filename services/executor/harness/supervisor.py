@@ -30,7 +30,7 @@ from .capture import Capture
 from .frames import Frames, write_frame
 from .refusals import Refusals
 from .template import Template
-from .worker import Answer, Worker
+from .worker import Answer, Limits, Worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 READY, GONE = b"codearena-harness-2", b"gone"
 _MAX_STOPS = 3
+_WINDOW = 64
 _MAX_PAYLOADS = 16 << 20
 _STOPPED = frozenset({"timeout", "memory", "output"})
 _GONE = frozenset({"timeout", "memory", "output", "crash", "tamper"})
@@ -124,14 +125,22 @@ class _Run:
         self._load = self._start()
 
     def batch(self, batch: dict[str, Any]) -> None:
-        """Runs the cases of one batch; results are kept for `reply`."""
+        """Runs the cases of one batch; results are kept for `reply`.
+
+        Cases are handed out several at a time, to save the child the wait for each; but never hidden ones together with
+        visible ones, whose output is kept, and one by one where the cost of each matters by itself.
+        """
         self._results = []
-        stop_cpu = batch["stop_cpu"]
-        for index, case in enumerate(batch["cases"]):
-            self._capture.keeping = index < batch["visible"]
-            answer = self._case(case, batch["cpu"], batch["wall"])
-            self._results.append(self._report(answer))
-            if stop_cpu and (answer.cpu > stop_cpu or answer.state in _GONE):
+        cases, visible, stop_cpu = batch["cases"], batch["visible"], batch["stop_cpu"]
+        window = 1 if stop_cpu or self._terms["trusted"] else _WINDOW
+        while len(self._results) < len(cases):
+            begin = len(self._results)
+            self._capture.keeping = begin < visible
+            end = min(begin + window, visible if begin < visible else len(cases))
+            answers = self._some(cases[begin:end], batch["cpu"], batch["wall"])
+            self._results += [self._report(answer) for answer in answers]
+            last = answers[-1]
+            if stop_cpu and (last.cpu > stop_cpu or last.state in _GONE):
                 break
 
     def reply(self) -> dict[str, Any]:
@@ -165,8 +174,8 @@ class _Run:
     def _start(self) -> Answer:
         """Has the worker load the program."""
         self._capture.total = 0
-        limit = min(self._terms["load_wall"], max(1, self._deadline - time.monotonic_ns()))
-        answer = self._worker.load(self._program, self._capture, self._refusals, self._terms["load_cpu"], limit)
+        limits = Limits(self._terms["load_cpu"], self._terms["load_wall"], self._deadline)
+        answer = self._worker.load(self._program, self._capture, self._refusals, limits)
         if answer.state in {"load_failed", "ended"}:
             self._worker.end()
         if b"SystemExit" in answer.payload[-200:] and answer.state == "load_failed":
@@ -174,20 +183,21 @@ class _Run:
         self._note(answer)
         return answer
 
-    def _case(self, case: dict[str, Any], cpu: int, wall: int) -> Answer:
-        left = self._deadline - time.monotonic_ns()
-        if self._stops >= _MAX_STOPS or left <= 0:
-            return Answer("skipped")
+    def _some(self, cases: Sequence[dict[str, Any]], cpu: int, wall: int) -> list[Answer]:
+        """Returns answers to the first of some cases, at least to one."""
+        if self._stops >= _MAX_STOPS or time.monotonic_ns() >= self._deadline:
+            return [Answer("skipped")]
         if not self._worker.alive:
             if self._load.state != "loaded":
-                return Answer("skipped")
+                return [Answer("skipped")]
             self._worker = Worker(self._template)
             again = self._start()
             if again.state != "loaded":
-                return again
-        answer = self._worker.ask(case, cpu, min(wall, left))
-        self._note(answer)
-        return answer
+                return [again]
+        answers = self._worker.ask(cases, Limits(cpu, wall, self._deadline))
+        for answer in answers:
+            self._note(answer)
+        return answers
 
     def _note(self, answer: Answer) -> None:
         if answer.state in _STOPPED:

@@ -18,6 +18,7 @@ from .template import Template
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
 MAX_FRAME = 10 << 20
@@ -35,7 +36,8 @@ class Answer:
             "memory", "output", "crash" or "tamper" if not.
         payload: What the child sent with it. Untrusted.
         number: The number in the child's frame.
-        cpu: CPU nanoseconds of the child from being given the case to its answer.
+        cpu: CPU nanoseconds of the child from being given the case, or from its answer before, to its answer. Of
+            answers that were seen together, each has its equal part.
         mark: The part of `cpu` before the call itself, as a trusted program says.
         wall: Nanoseconds that passed.
         memory: Peak resident bytes of the child so far.
@@ -49,6 +51,30 @@ class Answer:
         self.mark = 0
         self.wall = wall
         self.memory = 0
+
+
+class Limits:
+    """What a child may use until it has answered. Nanoseconds.
+
+    Args:
+        cpu: CPU time of each answer.
+        wall: Elapsed time of each answer.
+        deadline: Monotonic time at which everything ends.
+    """
+
+    def __init__(self, cpu: int, wall: int, deadline: int) -> None:
+        self._cpu = cpu
+        self._wall = wall
+        self._deadline = deadline
+
+    def pause(self, spent: int, passed: int) -> float:
+        """Returns the seconds for which nobody needs to look."""
+        left = min((self._cpu - spent) / _CORES, self._wall - passed, self._deadline - time.monotonic_ns())
+        return max(_POLL_FLOOR, left / 1e9)
+
+    def passed(self, spent: int, passed: int, now: int) -> bool:
+        """Whether an answer has been waited for long enough."""
+        return spent >= self._cpu or passed >= self._wall or now >= self._deadline
 
 
 _STATES = {
@@ -87,6 +113,7 @@ class Worker:
         self._attach(listener)
         self._capture = Capture(0, 0)
         self._closed_alive = False
+        self._mark = 0
         self._before = self._account.cpu_nanoseconds()
 
     def _attach(self, listener: int) -> None:
@@ -99,26 +126,31 @@ class Worker:
             self._poller.register(listener, select.POLLIN)
             self._refusals.watch(listener)
 
-    def load(self, program: bytes, capture: Capture, refusals: Refusals, cpu_limit: int, wall_limit: int) -> Answer:
+    def load(self, program: bytes, capture: Capture, refusals: Refusals, limits: Limits) -> Answer:
         """Gives the child its program and waits until it is loaded.
 
         Args:
             program: The job's first frame.
             capture: Where its output goes.
             refusals: Where its refused system calls are counted.
-            cpu_limit: Nanoseconds.
-            wall_limit: Nanoseconds.
+            limits: Of loading.
         """
         self._capture = capture
         refusals.watch(self._refusals.descriptor)
         self._refusals = refusals
-        return self._watch(frame(program), 0, cpu_limit, wall_limit)
+        return self._watch(frame(program), [0], limits)[0]
 
-    def ask(self, case: dict[str, Any], cpu_limit: int, wall_limit: int) -> Answer:
-        """Gives the child a case and waits for its answer. Limits in nanoseconds."""
+    def ask(self, cases: Sequence[dict[str, Any]], limits: Limits) -> list[Answer]:
+        """Gives the child some cases at once and waits for its answers.
+
+        Returns:
+            One answer for each case, in order; or fewer, of which the last one tells how the child ended. Too much
+            output is that of all of them: which one it came from cannot be told.
+        """
         if self._inbox or self._receive_some() or self._inbox:
-            return self._ended(Answer("tamper"))  # it spoke before it was asked
-        return self._watch(frame(plain_json.dumps(case).encode()), case["number"], cpu_limit, wall_limit)
+            return [self._ended(Answer("tamper"))]  # it spoke before it was asked
+        outgoing = b"".join(frame(plain_json.dumps(case).encode()) for case in cases)
+        return self._watch(outgoing, [case["number"] for case in cases], limits)
 
     def used(self) -> tuple[int, int]:
         """Returns CPU nanoseconds and peak bytes so far; without what a child does before it has a program."""
@@ -142,39 +174,59 @@ class Worker:
         self._account.close()
         self._socket.close()
 
-    def _watch(self, outgoing: bytes, number: int, cpu_limit: int, wall_limit: int) -> Answer:
+    def _watch(self, outgoing: bytes, numbers: Sequence[int], limits: Limits) -> list[Answer]:
+        """Sends frames and waits until each number is answered. Each answer's account begins with the one before it."""
+        answers: list[Answer] = []
         cpu_start, wall_start = self._account.cpu_nanoseconds(), time.monotonic_ns()
-        mark, spent, passed = 0, 0, 0
+        spent, passed = 0, 0
         outgoing = self._send_some(outgoing)
         while True:
-            pause = min((cpu_limit - spent) / _CORES, wall_limit - passed) / 1e9
-            outgoing, closed = self._turn(outgoing, max(_POLL_FLOOR, pause))
-            told = self._next_frame()
-            spent = max(0, self._account.cpu_nanoseconds() - cpu_start)
-            passed = time.monotonic_ns() - wall_start
-            while told is not None:
-                answer = _interpret(told, number)
-                if answer.state != "mark":
-                    answer.cpu, answer.mark, answer.wall = spent, mark, passed
-                    return self._settled(answer)
-                mark = int.from_bytes(answer.payload[:8], "big")
-                told = self._next_frame()
+            outgoing, closed = self._turn(outgoing, limits.pause(spent, passed))
+            arrived = self._arrived(numbers[len(answers) :])
+            cpu, now = self._account.cpu_nanoseconds(), time.monotonic_ns()
+            spent, passed = max(0, cpu - cpu_start), now - wall_start
+            if arrived:
+                self._charge(arrived, spent, passed)
+                answers += arrived
+                if arrived[-1].state == "tamper":
+                    self.end()
             if self._capture.flooded:
-                return self._ended(Answer("output", cpu=spent, wall=passed))
-            if closed:
-                return self._vanished(cpu_start, wall_start)
-            if spent >= cpu_limit or passed >= wall_limit:
-                return self._ended(Answer("timeout", cpu=spent, wall=passed))
+                self.end()
+                return [Answer("output", cpu=spent, wall=passed), *(Answer("output") for _ in numbers[1:])]
+            if arrived:
+                if not self.alive or len(answers) == len(numbers):
+                    return answers
+                cpu_start, wall_start, spent, passed = cpu, now, 0, 0
+            elif closed:
+                return [*answers, self._vanished(cpu_start, wall_start)]
+            elif limits.passed(spent, passed, now):
+                return [*answers, self._ended(Answer("timeout", cpu=spent, wall=passed))]
 
-    def _settled(self, answer: Answer) -> Answer:
-        """Takes in what came with the answer: memory, and what was printed before it."""
-        answer.memory = self._account.peak_memory_bytes()
+    def _arrived(self, numbers: Sequence[int]) -> list[Answer]:
+        """Takes the answers that are there, at most one for each number; a forged one is the last."""
+        answers: list[Answer] = []
+        while len(answers) < len(numbers) and (told := self._next_frame()) is not None:
+            answer = _interpret(told, numbers[len(answers)])
+            if answer.state == "mark":
+                self._mark = int.from_bytes(answer.payload[:8], "big")
+                continue
+            answer.mark, self._mark = self._mark, 0
+            answers.append(answer)
+            if answer.state == "tamper":
+                break
+        return answers
+
+    def _charge(self, arrived: list[Answer], spent: int, passed: int) -> None:
+        """Accounts for answers that came together: time in equal parts, memory, and what was printed before them."""
+        memory = self._account.peak_memory_bytes()
+        for index, answer in enumerate(arrived):
+            share = index + 1, index
+            answer.cpu = spent * share[0] // len(arrived) - spent * share[1] // len(arrived)
+            answer.wall = passed * share[0] // len(arrived) - passed * share[1] // len(arrived)
+            answer.memory = memory
         for _ in range(_SETTLING):
             if self._capture.flooded or not self._turn_pipes(0):
                 break
-        if self._capture.flooded:
-            answer.state = "output"
-        return answer if answer.state not in {"output", "tamper"} else self._ended(answer)
 
     def _turn(self, outgoing: bytes, pause: float) -> tuple[bytes, bool]:
         """Waits until something happens and sees to it. Returns what is still to be sent, and whether all is over."""
