@@ -150,7 +150,7 @@ def read_certificates(file: Path) -> CertificateFile:
     try:
         with file.open("rb") as stream:
             content = stream.read(MAX_FILE_BYTES + 1)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return CertificateFile(version=1)
     except OSError as error:
         raise MalformedCertificates(f"{file} cannot be read: {error.strerror or error}") from error

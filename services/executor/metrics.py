@@ -21,6 +21,7 @@ _REASONS = {
     core.OUTCOME_OUTPUT_LIMIT_EXCEEDED: "output",
 }
 _NETWORK = frozenset({"socket", "connect", "bind", "listen", "accept", "accept4"})
+_POOL_STATES = ("warming", "idle", "leased")
 _KINDS = ("network", "syscall", "tamper", "early_exit", "flood", "survivor")
 
 
@@ -33,10 +34,10 @@ class ExecutorMetrics:
         self._wait = Histogram(
             "codearena_executor_queue_wait_seconds", "Time in the queue.", buckets=_SECONDS, registry=registry
         )
-        self._slots = Gauge("codearena_executor_slots", "Slots by state.", ("state",), registry=registry)
-        self._pool = Gauge(
-            "codearena_sandbox_pool_size", "Sandboxes by state.", ("backend", "state"), registry=registry
-        )
+        slots = Gauge("codearena_executor_slots", "Slots by state.", ("state",), registry=registry)
+        self._busy, self._free = slots.labels("busy"), slots.labels("free")
+        pool = Gauge("codearena_sandbox_pool_size", "Sandboxes by state.", ("backend", "state"), registry=registry)
+        self._warming, self._idle, self._leased = (pool.labels(backend, state) for state in _POOL_STATES)
         self._start = Histogram(
             "codearena_sandbox_start_duration_seconds",
             "Time until a sandbox was had.",
@@ -69,23 +70,21 @@ class ExecutorMetrics:
             self._violations.labels(kind)
         for path in ("warm", "cold"):
             self._start.labels(backend, path)
-        for state in ("warming", "idle", "leased"):
-            self._pool.labels(backend, state)
 
     def slots(self, busy: int, free: int, waiting: int) -> None:
         """Sets the state of slots and queue."""
-        self._slots.labels("busy").set(busy)
-        self._slots.labels("free").set(free)
+        self._busy.set(busy)
+        self._free.set(free)
         self._queue.set(waiting)
 
     def stocked(self, warming: int, idle: int) -> None:
         """Sets how many sandboxes are made and ready."""
-        self._pool.labels(self._backend, "warming").set(warming)
-        self._pool.labels(self._backend, "idle").set(idle)
+        self._warming.set(warming)
+        self._idle.set(idle)
 
     def leased(self, count: int) -> None:
         """Sets how many sandboxes are in use, or used and not yet gone."""
-        self._pool.labels(self._backend, "leased").set(count)
+        self._leased.set(count)
 
     def waited(self, seconds: float) -> None:
         """Counts a request that left the queue."""
