@@ -29,7 +29,8 @@ class DockerOptions:
         image_source: "registry" builds the sandbox image from `base_image`, "host" packs this machine's
             interpreter, "auto" takes the first if the base image can be had and else the second.
         base_image: A Python image; used if it is on the engine or can be pulled.
-        memory_bytes: The most that a submission may use.
+        memory_bytes: The most that a submission may use: what the most demanding task may allow it. Below that the
+            resource limits of its own task hold.
         memory_margin_bytes: Added for the interpreter, the harness and what lies on the tmpfs; together they
             are the container's limit, without swap.
         pids: Processes and threads in a container, the harness included.
@@ -49,7 +50,7 @@ class DockerOptions:
     docker_host: str | None = None
     image_source: ImageSource = "auto"
     base_image: str = ""
-    memory_bytes: int = 256 * _MIB
+    memory_bytes: int = 1024 * _MIB
     memory_margin_bytes: int = 96 * _MIB
     pids: int = 64
     cpus: float = 1.0

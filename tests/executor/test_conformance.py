@@ -360,6 +360,17 @@ async def test_memory_is_the_kernels(executor: Executor) -> None:
     assert response.usage.peak_memory_bytes >> 20 == large
 
 
+async def test_a_task_may_allow_more_memory_than_usual(executor: Executor) -> None:
+    code = "def hold(mib): return len(b'x' * (mib << 20)) >> 20\n"
+    made = suite(("hold(500)", "500"), memory_bytes=700 << 20)
+    made.reference_code = "def hold(mib): return mib"
+
+    response = await executor.grade(code, made)
+
+    assert response.outcome == core.OUTCOME_PASSED
+    assert 500 <= response.tests[0].peak_memory_bytes >> 20 < 600
+
+
 @pytest.mark.parametrize(
     ("code", "limits", "outcome"),
     [
