@@ -5,12 +5,14 @@ Its source is sent as a script; the last line of what it prints is a JSON object
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import socket
 import sys
 
 PATIENCE_SECONDS = 0.3
+_GET_NO_NEW_PRIVILEGES = 39
 METADATA = ("169.254.169.254", 80)
 ELSEWHERE = (("192.0.2.1", 53), ("2001:db8::1", 53), ("10.0.0.1", 443), ("127.0.0.1", 2375))
 ENGINES = (
@@ -22,7 +24,6 @@ READABLE = (
     "/root",
     "/home",
     "/var/lib/docker",
-    "/proc/1/environ",
     "/proc/kcore",
     "/dev/sda",
     "/dev/vda",
@@ -88,7 +89,7 @@ def privileges() -> list[str]:
     status = dict(line.split(":\t", 1) for line in _read("/proc/self/status").decode().splitlines() if ":\t" in line)
     found = [] if os.getuid() else ["user root"]
     found += [] if int(status.get("CapEff", "0"), 16) == 0 else ["capabilities"]
-    found += [] if status.get("NoNewPrivs") == "1" else ["new privileges can be had"]
+    found += [] if ctypes.CDLL(None).prctl(_GET_NO_NEW_PRIVILEGES, 0, 0, 0, 0) == 1 else ["new privileges can be had"]
     return found + ([] if status.get("Seccomp") == "2" else ["no system call filter"])
 
 

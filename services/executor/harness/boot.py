@@ -34,7 +34,9 @@ class Isolation:
         self.tmp_bytes = tmp_bytes
 
 
-def become_child(channel: int, stdout: int, stderr: int, isolation: Isolation | None) -> NoReturn:
+def become_child(
+    channel: int, stdout: int, stderr: int, isolation: Isolation | None, *, orphan: bool = False
+) -> NoReturn:
     """Turns a fresh copy of the template into a child, which then serves its channel. Never returns.
 
     Args:
@@ -42,11 +44,14 @@ def become_child(channel: int, stdout: int, stderr: int, isolation: Isolation | 
         stdout: Becomes descriptor 1.
         stderr: Becomes descriptor 2.
         isolation: Set where the child has been forked into namespaces of its own.
+        orphan: Whether its parent ends at once, so that its end says nothing.
     """
     try:
         _arrange_descriptors(channel, stdout, stderr)
         os.setsid()
-        lockdown.die_with_parent()
+        if not orphan:
+            lockdown.die_with_parent()
+        lockdown.show()  # else the kernel keeps /proc/self from us
         lockdown.prefer_as_victim()
         if isolation is not None:
             enter(isolation)
@@ -54,7 +59,6 @@ def become_child(channel: int, stdout: int, stderr: int, isolation: Isolation | 
         os.chdir("/tmp")  # noqa: S108  the sandbox's own
         if "random" in sys.modules:
             sys.modules["random"].seed()
-        child.look_like_an_interpreter()
         _announce(*lockdown.filter_syscalls())
         child.serve(CHANNEL, own_users=isolation is not None)
     except BaseException as error:  # noqa: BLE001  the boundary of the process
@@ -64,7 +68,6 @@ def become_child(channel: int, stdout: int, stderr: int, isolation: Isolation | 
 
 def enter(isolation: Isolation) -> None:
     """Makes oneself at home in new namespaces: the same user, a /tmp and a /proc of one's own, no capability."""
-    lockdown.show()  # else the kernel keeps /proc/self from us
     ns.map_identity(isolation.uid, isolation.gid)
     ns.mount("tmpfs", "/tmp", "tmpfs", _MOUNT_OPTIONS, f"size={isolation.tmp_bytes},nr_inodes=1024,mode=1777")  # noqa: S108
     try:

@@ -41,6 +41,8 @@ _REFUSED = (
 )
 # fmt: on
 
+_ESSENTIAL_LIMITS = frozenset({"AS", "CPU", "FSIZE", "NOFILE"})
+
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 MACHINE = os.uname().machine
@@ -98,12 +100,20 @@ def drop_capabilities() -> None:
 
 
 def set_limits(limits: Mapping[str, int]) -> None:
-    """Sets hard resource limits by their names without RLIMIT_, e.g. {"AS": 268435456}. Lowers only."""
+    """Sets hard resource limits by their names without RLIMIT_, e.g. {"AS": 268435456}. Lowers only.
+
+    Raises:
+        ValueError: One that a submission is bounded by cannot be set. Not every kernel has the others.
+    """
     for name, value in limits.items():
         kind = getattr(resource, f"RLIMIT_{name}")
         _, hard = resource.getrlimit(kind)
         bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(kind, (bound, bound))
+        try:
+            resource.setrlimit(kind, (bound, bound))
+        except ValueError:
+            if name in _ESSENTIAL_LIMITS:
+                raise
 
 
 def prefer_as_victim() -> None:

@@ -7,12 +7,13 @@ itself: it asks the template, which it forked before the first job and which hea
 
 from __future__ import annotations
 
+import _signal
 import _socket
 import gc
 import os
 import struct
 
-from . import boot, lockdown
+from . import boot, child, lockdown
 from . import namespaces as ns
 
 TYPE_CHECKING = False
@@ -84,30 +85,80 @@ def _serve(control: int, isolation: boot.Isolation | None, cgroups: Sequence[int
         os.dup2(control, 3)
         os.closerange(4, boot.MAX_DESCRIPTOR)
         sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, 3)
-        flags = ns.PARENT | (0 if isolation is None else ns.SANDBOX)
         lockdown.prepare()
+        child.look_like_an_interpreter()
         gc.collect()
         gc.freeze()
+        forker = _Forker(isolation)
         while sock.recv(16):
-            _fork(sock, flags, isolation)
+            forker.fork(sock)
     except OSError as error:
         os.write(2, f"template: {error}\n".encode())
     os._exit(1)
 
 
-def _fork(sock: _socket.socket, flags: int, isolation: boot.Isolation | None) -> None:
-    ours, theirs = _socket.socketpair()
-    (stdout, write_out), (stderr, write_err) = os.pipe(), os.pipe()
+class _Forker:
+    """Forks children of the supervisor."""
+
+    def __init__(self, isolation: boot.Isolation | None) -> None:
+        self._isolation = isolation
+        self._flags = 0 if isolation is None else ns.SANDBOX
+        self._adopted = True
+
+    def fork(self, sock: _socket.socket) -> None:
+        """Forks one and sends its process id and the ends of its streams."""
+        ours, theirs = _socket.socketpair()
+        (stdout, write_out), (stderr, write_err) = os.pipe(), os.pipe()
+        try:
+            pid = self._clone(theirs.fileno(), write_out, write_err)
+            rights = _DESCRIPTORS.pack(ours.fileno(), stdout, stderr)
+            sock.sendmsg([_PID.pack(pid)], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)])
+        except OSError as error:
+            sock.send(f"the kernel refused a child: {error}".encode()[:500])
+        finally:
+            ours.close()
+            theirs.close()
+            for descriptor in (stdout, stderr, write_out, write_err):
+                os.close(descriptor)
+
+    def _clone(self, channel: int, stdout: int, stderr: int) -> int:
+        if self._adopted:
+            pid = ns.fork_into(self._flags | ns.PARENT)
+            if pid == 0:
+                boot.become_child(channel, stdout, stderr, self._isolation)
+            if not _is_ours(pid):
+                return pid
+            _end(pid)
+            self._adopted = False  # a kernel that gives a child to nobody but its maker, such as gVisor's
+        return self._clone_orphan(channel, stdout, stderr)
+
+    def _clone_orphan(self, channel: int, stdout: int, stderr: int) -> int:
+        """Forks by way of a process that ends at once: process 1, the supervisor, inherits the child."""
+        reader, writer = os.pipe()
+        between = os.fork()
+        if between == 0:
+            pid = ns.fork_into(self._flags)
+            if pid == 0:
+                boot.become_child(channel, stdout, stderr, self._isolation, orphan=True)
+            os.write(writer, _PID.pack(pid))
+            os._exit(0)
+        os.close(writer)
+        os.waitpid(between, 0)
+        told = os.read(reader, _PID.size)
+        os.close(reader)
+        if len(told) < _PID.size:
+            raise OSError("clone failed")
+        return int(_PID.unpack(told)[0])
+
+
+def _is_ours(pid: int) -> bool:
     try:
-        pid = ns.fork_into(flags)
-        if pid == 0:
-            boot.become_child(theirs.fileno(), write_out, write_err, isolation)
-        rights = _DESCRIPTORS.pack(ours.fileno(), stdout, stderr)
-        sock.sendmsg([_PID.pack(pid)], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)])
-    except OSError as error:
-        sock.send(f"the kernel refused a child: {error}".encode()[:500])
-    finally:
-        ours.close()
-        theirs.close()
-        for descriptor in (stdout, stderr, write_out, write_err):
-            os.close(descriptor)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def _end(pid: int) -> None:
+    os.kill(pid, _signal.SIGKILL)
+    os.waitpid(pid, 0)

@@ -188,6 +188,7 @@ def _become_supervisor(stream: int, cgroups: list[int], private: list[int], isol
     try:
         for descriptor in private:
             os.close(descriptor)
+        lockdown.show()
         boot.enter(isolation)
         os.dup2(stream, 0)
         os.dup2(stream, 1)
