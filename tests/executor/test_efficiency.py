@@ -130,3 +130,49 @@ def test_work_done_ahead_on_a_small_input_is_not_cheap() -> None:
 
     assert stopped_at_once.score <= 0.2
     assert ahead.score < 1.0
+
+
+@pytest.mark.parametrize(
+    ("factor", "doubtful"), [(1.0, False), (3.5, False), (4.5, True), (7.0, True), (12.0, False), (30.0, True)]
+)
+def test_a_ratio_near_a_step_is_in_doubt(factor: float, doubtful: bool) -> None:
+    reference = {size: 1e-6 * size for size in SIZES}
+    own = {size: cost * factor for size, cost in reference.items()}
+    assert efficiency.of_growth(own, reference, SIZES).doubtful == doubtful
+
+
+@pytest.mark.parametrize(("exponent", "doubtful"), [(1.0, False), (1.4, True), (1.6, True), (2.0, False), (2.25, True)])
+def test_an_exponent_near_a_step_is_in_doubt(exponent: float, doubtful: bool) -> None:
+    reference = {size: 1e-6 * size for size in SIZES}
+    own = {size: 1e-4 * (size / SIZES[0]) ** exponent * 10 for size in SIZES[:5]}
+    assert efficiency.of_growth(own, reference, SIZES).doubtful == doubtful
+
+
+@pytest.mark.parametrize(
+    ("cost", "reference", "doubtful"),
+    [(0.01, 0.001, False), (0.09, 0.001, True), (0.12, 0.001, True), (0.3, 0.001, False), (4.0, 0.2, True)],
+)
+def test_a_cost_near_its_step_is_in_doubt(cost: float, reference: float, doubtful: bool) -> None:
+    assert efficiency.flat(cost, reference).doubtful == doubtful
+
+
+def test_the_lowest_costs_of_noisy_measurements_leave_no_doubt() -> None:
+    rng = random.Random(7)
+    reference = {size: 1e-6 * size for size in SIZES}
+    own = {size: 3.8 * cost for size, cost in reference.items()}
+
+    def noisy() -> efficiency.GrowthCosts:
+        return efficiency.GrowthCosts(
+            {size: cost * rng.uniform(1, 2) for size, cost in own.items()},
+            {size: cost * rng.uniform(1, 2) for size, cost in reference.items()},
+            SIZES,
+        )
+
+    costs = noisy()
+    for _ in range(20):
+        costs = costs.lowest(noisy())
+
+    assert costs.score().ratio == pytest.approx(3.8, rel=0.2)
+    assert (costs.score().score, costs.score().doubtful) == (1.0, False)
+    flat = efficiency.FlatCosts(0.5, 0.2).lowest(efficiency.FlatCosts(0.6, 0.1))
+    assert (flat.own, flat.reference) == (0.5, 0.1)
