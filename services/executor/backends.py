@@ -69,6 +69,7 @@ def _docker(settings: ExecutorSettings) -> SandboxBackend:
         DockerOptions(
             data_dir=settings.data_dir.resolve(),
             docker_host=settings.docker_host,
+            call_timeout_seconds=settings.docker_timeout_seconds,
             runtime=settings.docker_runtime,
             image_source=settings.sandbox_image_source,
             base_image=settings.sandbox_base_image,

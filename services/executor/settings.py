@@ -101,6 +101,9 @@ class ExecutorSettings(ServiceSettings):
         description="redis:// URL of a store of verdicts that executors share; as trusted as they are.",
     )
     docker_host: str | None = Field(default=None, description="Address of the engine, if not the usual one.")
+    docker_timeout_seconds: float = Field(
+        default=30.0, ge=1, le=600, allow_inf_nan=False, description="Time for one call to the engine."
+    )
     docker_runtime: str | None = Field(default=None, description="OCI runtime, e.g. runc or runsc.")
     sandbox_image_source: Literal["auto", "host", "registry"] = Field(
         default="auto", description="Build the sandbox image from a public Python image or from this interpreter."
