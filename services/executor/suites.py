@@ -21,6 +21,7 @@ MAX_CASES = 10_000
 _MAX_SIZES = 64
 _MAX_CASE_BYTES = 1 << 20
 _SHOWN_CHARACTERS, _HIDDEN_CHARACTERS = 2000, 100
+_SHOWN_TOGETHER = 500_000
 _KEPT_SUITES, _KEPT_BYTES = 1000, 64 << 20
 
 
@@ -32,8 +33,8 @@ class CheckedCase:
         call: What of it may enter a sandbox.
         wanted: The value that is expected; None where an exception is.
         raises: The built-in exception that is expected, or "".
-        shown_characters: Of a text about it, at most this many are of use: nobody reads those of a hidden case, and ten
-            thousand of them must fit a message.
+        shown_characters: Of a text about it, at most this many are of use: nobody reads those of a hidden case, and
+            those of ten thousand cases must fit a message.
         result: What a response says of it, whatever becomes of it. Never changed.
     """
 
@@ -104,16 +105,22 @@ def _checked(message: wire.Suite, digest: str) -> CheckedSuite:
     check_source(message.reference_code, "suite.reference_code")
     if not 1 <= len(message.cases) <= MAX_CASES:
         raise _invalid("suite.cases", f"must be 1 to {MAX_CASES} cases, not {len(message.cases)}")
-    cases = [check_case(case, f"suite.cases[{number}]") for number, case in enumerate(message.cases)]
+    visible = sum(not case.hidden for case in message.cases)
+    shown = max(_HIDDEN_CHARACTERS, min(_SHOWN_CHARACTERS, _SHOWN_TOGETHER // max(1, visible)))
+    cases = [check_case(case, f"suite.cases[{number}]", shown) for number, case in enumerate(message.cases)]
     if message.HasField("growth"):
         _check_growth(message.growth)
     ordered = tuple(sorted(cases, key=lambda case: case.result.hidden))
-    visible = sum(not case.result.hidden for case in cases)
     return CheckedSuite(message, ordered, visible, resolve(message.limits), digest)
 
 
-def check_case(case: wire.Case, field: str) -> CheckedCase:
+def check_case(case: wire.Case, field: str, shown_characters: int = _SHOWN_CHARACTERS) -> CheckedCase:
     """Checks one case of a suite.
+
+    Args:
+        case: It.
+        field: Where it is, for messages.
+        shown_characters: Of a text about it that are shown if it is visible.
 
     Raises:
         StatusError: INVALID_ARGUMENT that names the field at fault.
@@ -127,7 +134,7 @@ def check_case(case: wire.Case, field: str) -> CheckedCase:
     if case.checker not in CHECKERS:
         raise _invalid(f"{field}.checker", f"must be one of {', '.join(filter(None, CHECKERS))}")
     wanted, expected = _expectation(case, field)
-    shown = _HIDDEN_CHARACTERS if case.hidden else _SHOWN_CHARACTERS
+    shown = _HIDDEN_CHARACTERS if case.hidden else shown_characters
     result = core.TestResult(
         name=case.name,
         hidden=case.hidden,

@@ -20,6 +20,7 @@ from codearena._status import error_from_call
 from codearena.v1 import core_pb2 as core
 from codearena.v1 import executor_service_pb2 as wire
 from codearena.v1.executor_service_pb2_grpc import ExecutorServiceStub
+from services.common.channel import MAX_MESSAGE_BYTES
 from services.common.server import serving
 from services.executor.service import ExecutorService
 from services.executor.settings import ExecutorSettings
@@ -79,7 +80,7 @@ async def started(backend_name: str, data_dir: Path, **settings: Any) -> AsyncIt
     chosen = ExecutorSettings(port=0, metrics_port=None, sandbox_backend=backend_name, data_dir=data_dir, **changes)
     registry = CollectorRegistry()
     service = ExecutorService(chosen, registry)
-    options = [("grpc.max_send_message_length", 32 << 20)]
+    options = [("grpc.max_send_message_length", 32 << 20), ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES)]
     async with (
         serving(service, chosen, registry) as server,
         grpc.aio.insecure_channel(f"127.0.0.1:{server.port}", options=options) as channel,
