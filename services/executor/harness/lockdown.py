@@ -41,7 +41,7 @@ _REFUSED = (
 )
 # fmt: on
 
-_ESSENTIAL_LIMITS = frozenset({"AS", "CPU", "FSIZE", "NOFILE"})
+_ESSENTIAL_LIMITS = frozenset({"AS", "FSIZE", "NOFILE"})
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
