@@ -65,6 +65,11 @@ class Figures(_Model):
     excess: Spread | None
 
     @property
+    def outcome_words(self) -> str:
+        """The outcome for people, e.g. "tests failed"; "-" without any grading."""
+        return self.outcome.lower().replace("_", " ") or "-"
+
+    @property
     def flake_rate(self) -> float:
         """Flakes divided by gradings."""
         return self.flakes / self.gradings if self.gradings else 0.0

@@ -78,7 +78,7 @@ def verdict(found: Sequence[Figures], limits: Limits, refusals: Mapping[str, str
 def _excesses(found: Figures, limits: Limits) -> Iterable[str]:
     if found.flake_rate > limits.flake_rate:
         yield (
-            f"{found.program}: {found.flakes} of {found.gradings} gradings differ from {found.outcome.lower()} with "
+            f"{found.program}: {found.flakes} of {found.gradings} gradings differ from {found.outcome_words} with "
             f"{found.tests_passed} of {found.tests_total} tests (flake rate {found.flake_rate:.3f}, "
             f"at most {limits.flake_rate:g})"
         )

@@ -31,7 +31,7 @@ def certificate_table(certificates: Iterable[Certificate], width: int) -> Table:
         style = None if certificate.verdict == "certified" else _STYLES[certificate.verdict]
         for number, found in enumerate(certificate.programs):
             head = ("", "") if number else (certificate.task_id, certificate.verdict)
-            outcome = (found.outcome.lower().replace("_", " ") or "-",) if wide else ()
+            outcome = (found.outcome_words,) if wide else ()
             table.add_row(*head, found.program, *outcome, *cells(found, wide=wide), style=style)
     return table
 

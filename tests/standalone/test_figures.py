@@ -71,14 +71,19 @@ def test_a_reward_that_varies_is_a_failure_with_its_reason():
     assert judged(found, LIMITS.model_copy(update={"deviation": 0.02})) == ("certified", ())
 
 
-@pytest.mark.parametrize("other", [grade(outcome=Outcome.TIMED_OUT), grade(passed=2)], ids=["outcome", "tests"])
+@pytest.mark.parametrize(
+    "other",
+    [grade(outcome=Outcome.TIMED_OUT, passed=1), grade(outcome=Outcome.TESTS_FAILED, passed=2)],
+    ids=["outcome", "tests"],
+)
 def test_what_differs_from_most_gradings_is_a_flake(other):
-    found = figures("bug", half_loaded([grade()] * 18 + [other] * 2))
+    usual = grade(outcome=Outcome.TESTS_FAILED, passed=1)
+    found = figures("bug", half_loaded([usual] * 18 + [other] * 2))
     assert (found.flakes, found.flake_rate) == (2, 0.1)
-    word, (reason,) = judged(found)
+    word, (reason, *_) = judged(found)
     assert word == "failed"
-    assert reason.startswith("bug: 2 of 20 gradings differ from passed with 3 of 3 tests (flake rate 0.100")
-    assert judged(found, LIMITS.model_copy(update={"flake_rate": 0.1})) == ("certified", ())
+    assert reason.startswith("bug: 2 of 20 gradings differ from tests failed with 1 of 3 tests (flake rate 0.100")
+    assert judged(found, LIMITS.model_copy(update={"flake_rate": 0.1, "deviation": 1.0})) == ("certified", ())
 
 
 def test_a_failure_of_the_arena_is_no_flake():
