@@ -1,144 +1,151 @@
-"""`Step` on a warm sandbox against a bare `python file` subprocess that runs the same tests.
+"""`Step` on a warm sandbox against a bare `python file` on the same tests, and where a step's time goes.
 
-For each task, its reference solution is graded in an episode and run as a plain file in turn, so that both see the
-same machine. The step includes everything: gRPC, sandbox, comparison, efficiency, judge, reward and store.
+For each task its reference solution is graded in an episode and run as a plain file in turn, each on a machine that has
+come to rest. A step is all that a client waits for: gRPC, sandbox, comparison, growing inputs, judge, reward, store.
+What the services add is a step less the longer of the two that it waits for anyway: the sandbox and the judge.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import statistics
-import subprocess
-import sys
+import itertools
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
+from prometheus_client import CollectorRegistry
 
+from benchmarks import baselines, workloads
+from benchmarks.command import add_backends, each_backend, main_of
+from benchmarks.figures import Figures, median, milliseconds
 from codearena import AsyncArenaClient
-from services.common import logs
-from services.common.errors import StartError
-from services.env.catalogue import load_catalogue
-from services.env.settings import DEFAULT_TASKS
 from services.env.task_schema import Task
 from services.standalone.arena import arena
 
-_PREFER = ("docker", "process")
+_STAGES = ("queue", "provision", "execute", "judge", "store")
+_SETTINGS: dict[str, object] = {"judge_base_url": "", "database_url": None, "token": None, "certificates": None}
 
 
 @dataclass
 class Timings:
-    """Milliseconds of one task, pair by pair."""
+    """Seconds of one task, run by run.
+
+    Attributes:
+        step: Whole steps, as the client sees them.
+        bare: Bare runs of the same tests.
+        added: What the services added to each step.
+        stages: The parts of each step, by name.
+    """
 
     step: list[float] = field(default_factory=list)
     bare: list[float] = field(default_factory=list)
+    added: list[float] = field(default_factory=list)
+    stages: dict[str, list[float]] = field(default_factory=lambda: {stage: [] for stage in _STAGES})
 
-    @property
-    def ratio(self) -> float:
-        """Median of step over bare, pair by pair."""
-        return statistics.median(step / bare for step, bare in zip(self.step, self.bare, strict=True))
+    def add(self, other: Timings) -> None:
+        """Takes in the runs of another task."""
+        self.step += other.step
+        self.bare += other.bare
+        self.added += other.added
+        for stage, values in self.stages.items():
+            values += other.stages[stage]
 
-
-def bare_program(task: Task) -> str:
-    """Returns a plain program that runs a task's reference against the task's tests, growing inputs included."""
-    lines = [task.reference, ""]
-    for case in task.cases:
-        lines += [case.setup, "try:", f"    got = {case.call.strip()}", "except Exception as error: got = error"]
-        if case.raises is not None:
-            lines.append(f"assert isinstance(got, {case.raises}), got")
-        elif case.checker == "equal" and "nan" not in case.literal:
-            lines.append(f"assert got == {case.literal}, got")
-    if task.growth is not None:
-        lines += [f"for n in {list(task.growth.sizes)}:", "    seed = 7"]
-        lines += [f"    {line}" for line in task.growth.setup.splitlines()]
-        lines.append(f"    {task.growth.call.strip()}")
-    return "\n".join(lines) + "\n"
-
-
-def run_bare(file: Path) -> float:
-    """Runs a file with this interpreter and returns the milliseconds it took."""
-    started = time.perf_counter()
-    subprocess.run([sys.executable, str(file)], check=True, stdout=subprocess.DEVNULL)
-    return (time.perf_counter() - started) * 1000
+    def row(self, name: str) -> tuple[str, ...]:
+        """Returns the medians."""
+        step, bare = median(self.step), median(self.bare)
+        stages = (milliseconds(median(self.stages[stage])) for stage in _STAGES)
+        return (
+            name,
+            milliseconds(step),
+            milliseconds(bare),
+            f"{step / bare:.2f}",
+            milliseconds(median(self.added)),
+            *stages,
+        )
 
 
-async def run_step(client: AsyncArenaClient, task: Task) -> float:
-    """Grades a task's reference in a fresh episode and returns the milliseconds of the step alone."""
+class _Stages:
+    """Seconds spent in each stage so far, from the metrics of the env service."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self._before = self._read()
+
+    def _read(self) -> Mapping[str, float]:
+        name = "codearena_step_duration_seconds_sum"
+        return {stage: self._registry.get_sample_value(name, {"stage": stage}) or 0.0 for stage in _STAGES}
+
+    def since(self) -> dict[str, float]:
+        """Returns what was spent since the last call."""
+        before, self._before = self._before, self._read()
+        return {stage: self._before[stage] - before[stage] for stage in _STAGES}
+
+
+async def _step(client: AsyncArenaClient, stages: _Stages, task: Task, number: int, found: Timings) -> None:
+    """Grades a task's reference in a fresh episode."""
     episode = await client.reset(task.id)
+    stages.since()
     started = time.perf_counter()
-    result = await episode.step(task.reference)
-    spent = (time.perf_counter() - started) * 1000
-    if result.breakdown["efficiency_score"] < 1.0:
-        raise SystemExit(f"the reference of {task.id} is not graded as perfect: {result.error_log}")
-    return spent
+    result = await episode.step(workloads.distinct(task.reference, number))
+    spent = time.perf_counter() - started
+    if result.breakdown["efficiency_score"] < 1.0 or result.grade.cached:
+        raise SystemExit(f"the reference of {task.id} is not graded as perfect: {result.observation.error_log}")
+    parts = stages.since()
+    found.step.append(spent)
+    found.added.append(spent - max(parts["execute"], parts["judge"]))
+    for stage, seconds in parts.items():
+        found.stages[stage].append(seconds)
 
 
-async def measure(backend: str, tasks: Sequence[Task], rounds: int, pause: float) -> dict[str, Timings]:
-    """Measures one backend: `rounds` pairs for each task, `pause` seconds before each step to refill the pool."""
+async def _measure(backend: str, tasks: Sequence[Task], rounds: int, pause: float) -> dict[str, Timings]:
+    numbers = itertools.count()
     found = {task.id: Timings() for task in tasks}
     with tempfile.TemporaryDirectory() as folder:
-        data_dir = Path(folder)
-        files = {task.id: data_dir / f"{task.id}.py" for task in tasks}
+        files = {task.id: Path(folder, f"{task.id}.py") for task in tasks}
         for task in tasks:
-            files[task.id].write_text(bare_program(task), encoding="utf-8")
+            files[task.id].write_text(workloads.plain_file(task.reference, task.to_suite()), encoding="utf-8")
         async with (
-            arena(port=0, private=True, data_dir=data_dir, sandbox_backend=backend) as running,
+            arena(port=0, private=True, data_dir=Path(folder), sandbox_backend=backend, **_SETTINGS) as running,
             AsyncArenaClient(running.address) as client,
         ):
+            stages = _Stages(running.registries["env"])
             for task in tasks:
-                await run_step(client, task)  # measures the reference once
-                run_bare(files[task.id])
-            for _ in range(rounds):
-                for task in tasks:
-                    await asyncio.sleep(pause)
-                    found[task.id].step.append(await run_step(client, task))
-                    found[task.id].bare.append(await asyncio.to_thread(run_bare, files[task.id]))
+                await _step(client, stages, task, next(numbers), Timings())  # measures the reference once
+            for _, task in itertools.product(range(rounds), tasks):
+                await asyncio.sleep(pause)
+                await _step(client, stages, task, next(numbers), found[task.id])
+                await asyncio.sleep(pause)
+                found[task.id].bare.append(await asyncio.to_thread(baselines.bare, files[task.id]))
     return found
 
 
-def table(backend: str, found: dict[str, Timings]) -> Table:
-    """Returns the figures as a table: medians in milliseconds, and the median of the ratios."""
-    result = Table(title=f"Step against bare python file, backend {backend}")
-    for column in ("task", "step p50 ms", "bare p50 ms", "ratio"):
-        result.add_column(column, justify="left" if column == "task" else "right")
-    for name, timings in found.items():
-        _row(result, name, timings)
-    everything = Timings(
-        [value for timings in found.values() for value in timings.step],
-        [value for timings in found.values() for value in timings.bare],
-    )
-    _row(result, "all", everything)
-    return result
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of this benchmark."""
+    add_backends(parser)
+    parser.add_argument("--rounds", type=int, default=10, help="runs of each task (default 10)")
+    parser.add_argument("--pause", type=float, default=0.5, help="seconds of rest before each run (default 0.5)")
 
 
-def _row(result: Table, name: str, timings: Timings) -> None:
-    step, bare = statistics.median(timings.step), statistics.median(timings.bare)
-    result.add_row(name, f"{step:.1f}", f"{bare:.1f}", f"{timings.ratio:.2f}")
+def measure(arguments: argparse.Namespace) -> Iterator[Figures]:
+    """Yields one table for each backend."""
 
+    def one(backend: str) -> Iterator[Figures]:
+        found = asyncio.run(_measure(backend, workloads.catalogue(), arguments.rounds, arguments.pause))
+        everything = Timings()
+        for timings in found.values():
+            everything.add(timings)
+        rows = [*(timings.row(task) for task, timings in found.items()), everything.row("all")]
+        columns = ("task", "step ms", "bare ms", "step ÷ bare", "added ms", *(f"{stage} ms" for stage in _STAGES))
+        command = f".venv/bin/python -m benchmarks.step_latency --backend {backend}"
+        yield Figures(
+            f"Step latency, backend {backend}", command, columns, rows, "Medians, one client, warm sandboxes."
+        )
 
-def main() -> None:
-    """Prints one table for each backend."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.step_latency", description=__doc__)
-    parser.add_argument("--backend", choices=_PREFER, action="append", help="only this one (default: both)")
-    parser.add_argument("--rounds", type=int, default=10, help="pairs for each task (default 10)")
-    parser.add_argument("--pause", type=float, default=0.5, help="seconds before each step (default 0.5)")
-    arguments = parser.parse_args()
-    logs.configure("error", "text")
-    tasks = list(load_catalogue([DEFAULT_TASKS]))
-    console = Console()
-    for backend in arguments.backend or _PREFER:
-        try:
-            found = asyncio.run(measure(backend, tasks, arguments.rounds, arguments.pause))
-        except (StartError, OSError) as error:
-            console.print(f"{backend}: not measured: {error}")
-            continue
-        console.print(table(backend, found))
+    return each_backend(arguments, one, "Step latency")
 
 
 if __name__ == "__main__":
-    main()
+    main_of("step_latency", __doc__, add_arguments, measure)

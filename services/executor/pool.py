@@ -94,8 +94,10 @@ class SandboxPool:
 
     async def _provide(self, ask: Ask) -> Sandbox:
         try:
-            async with in_time(ask):
-                sandbox = await self._stock.take()
+            sandbox = self._stock.take_ready()
+            if sandbox is None:
+                async with in_time(ask):
+                    sandbox = await self._stock.take()
         except SandboxLost as error:
             raise unavailable(reasons.ERROR_REASON_SANDBOX_UNAVAILABLE, str(error)) from error
         self._leased += 1

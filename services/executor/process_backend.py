@@ -97,13 +97,10 @@ class ProcessBackend:
         """Returns a sandbox whose child waits for a program: one that a lane has ready, or that of a new lane."""
         while self._idle:
             lane = self._idle.popleft()
-            try:
-                return await self._ready(lane)
-            except SandboxLost as error:
-                self._log.warning("a lane is given up", why=str(error))
-        return await self._ready(await self._new_lane())
-
-    async def _ready(self, lane: Lane) -> Sandbox:
+            if lane.alive:
+                return ProcessSandbox(lane, self._finish)
+            await asyncio.shield(self._close(lane))
+        lane = await self._new_lane()
         try:
             async with asyncio.timeout(self._options.boot_timeout_seconds):
                 await lane.ready()

@@ -3,7 +3,7 @@
 A frame is a four-byte big-endian length and a payload of that many bytes. The harness speaks first, with one
 frame `READY`: a child waits. A job is two frames of JSON, program and cases, sent together. The answer is one frame of
 JSON; further batches of cases may follow, each answered by a frame. An empty frame ends the job; the harness answers
-`GONE` when the child is no more, and `READY` when another one waits.
+`READY` when the child is no more and another one waits.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import struct
 
-READY, GONE = b"codearena-harness-2", b"gone"
+READY = b"codearena-harness-3"
 # -P and -S instead of -I, which would ignore PYTHONHASHSEED: equal sets are to be ordered alike in every sandbox.
 PYTHON_FLAGS = ("-S", "-P", "-s", "-B")
 HARNESS_PATH = "/codearena/harness"

@@ -94,6 +94,7 @@ class Stock:
         self._keeper: asyncio.Task[None] | None = None
         self._backoff = Backoff(options.first_pause_seconds, options.longest_pause_seconds)
         self._surplus_since = clock()
+        self._told = (-1, -1)
         self._closed = False
         self._log = structlog.get_logger("pool")
 
@@ -122,23 +123,35 @@ class Stock:
         self._demand.asked(self._clock())
         self._fill()
 
+    def take_ready(self) -> Sandbox | None:
+        """Takes a sandbox that nobody has used; None if none is ready.
+
+        Raises:
+            StatusError: UNAVAILABLE, the executor is stopping.
+        """
+        if self._closed:
+            raise shutting_down()
+        ready = self._pick(self._clock())
+        if ready is None:
+            return None
+        self._fill()
+        self._observer.started(0.0, warm=True)
+        return ready.sandbox
+
     async def take(self) -> Sandbox:
-        """Takes a sandbox that nobody has used.
+        """Takes a sandbox that nobody has used, and waits until there is one.
 
         Raises:
             SandboxLost: None could be made.
             StatusError: UNAVAILABLE, the executor is stopping.
         """
-        if self._closed:
-            raise shutting_down()
         asked = self._clock()
-        ready = self._pick(asked)
-        warm = ready is not None
-        if ready is None:
-            ready = await self._next()
-        self._fill()
-        self._observer.started(self._clock() - asked, warm=warm)
-        return ready.sandbox
+        sandbox = self.take_ready()
+        if sandbox is None:
+            sandbox = (await self._next()).sandbox
+            self._fill()
+            self._observer.started(self._clock() - asked, warm=False)
+        return sandbox
 
     def _pick(self, now: float) -> _Ready | None:
         while self._idle:
@@ -185,7 +198,10 @@ class Stock:
                 task = asyncio.create_task(self._create())
                 self._creations.add(task)
                 task.add_done_callback(self._created)
-        self._observer.stocked(len(self._creations), len(self._idle))
+        standing = len(self._creations), len(self._idle)
+        if standing != self._told:
+            self._told = standing
+            self._observer.stocked(*standing)
 
     def _wanted(self, now: float) -> int:
         waiting = len(self._takers)

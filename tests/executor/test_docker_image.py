@@ -21,7 +21,7 @@ from tests.conftest import require
 
 pytestmark = pytest.mark.docker
 PROBE = Path(__file__).parent / "docker_probe"
-READY = b"\x00\x00\x00\x13codearena-harness-2"
+READY = b"\x00\x00\x00\x13codearena-harness-3"
 NOBODY_LISTENS = "127.0.0.1:9/python:none"
 
 

@@ -12,8 +12,8 @@ Each further one is a batch and is answered by one frame, as `_Run.reply` builds
     {"cases": [{"number": int, "setup": str, "call": str, "names": {name: int}}], "cpu": ns, "wall": ns,
      "visible": int, "stop_cpu": ns}
 
-An empty frame ends the job, or the child that waits for one. It is answered by `GONE` when the child is no more, and
-by another `READY` when the next one is there. A case that ends the child is followed by a fresh child that loads the
+An empty frame ends the job, or the child that waits for one. It is answered by another `READY` when that child is no
+more and the next one waits. A case that ends the child is followed by a fresh child that loads the
 program again.
 """
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-READY, GONE = b"codearena-harness-2", b"gone"
+READY = b"codearena-harness-3"
 _MAX_STOPS = 3
 _WINDOW = 64
 _MAX_PAYLOADS = 16 << 20
@@ -59,7 +59,6 @@ def main(isolation: Isolation | None = None, cgroups: Sequence[int] = ()) -> Non
     try:
         while True:
             _serve(frames, replies, template)
-            write_frame(replies, GONE)
     except EOFError:
         return
 
