@@ -71,6 +71,8 @@ def classify_end(end: ContainerEnd, stderr_tail: str) -> HarnessDied | SandboxLo
         return SandboxLost(f"somebody outside killed the sandbox (exit code {end.exit_code})")
     if end.error:
         return SandboxLost(f"the engine could not run the sandbox: {end.error}")
+    if end.exit_code == 0:  # the harness's way to end when its stdin does, which no submission can reach
+        return SandboxLost("the connection to the sandbox was lost, and the harness ended with it")
     return HarnessDied(f"the harness ended with exit code {end.exit_code} and no answer{said}")
 
 

@@ -76,9 +76,14 @@ class EngineProxy:
         self._server.close()
         self._server = None
         self._path.unlink(missing_ok=True)
-        for connection in list(self._connections):
+        await self.cut()
+
+    async def cut(self) -> None:
+        """Cuts every connection, and takes new ones."""
+        connections = list(self._connections)
+        for connection in connections:
             connection.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        await asyncio.gather(*connections, return_exceptions=True)
 
     def hang(self) -> None:
         """Takes connections and lets nothing through, until `go_on`."""

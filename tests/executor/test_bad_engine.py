@@ -225,6 +225,27 @@ async def test_an_engine_that_hangs_is_no_verdict(
 
 
 @pytest.mark.docker
+@pytest.mark.parametrize(
+    "code",
+    ["import time\ntime.sleep(1)\n" + DOUBLE, "import time\ndef double(x): return time.sleep(0.5) or 2 * x\n"],
+    ids=["loading", "in a call"],
+)
+async def test_a_connection_that_is_lost_while_the_engine_is_well_is_no_verdict(
+    behind: Executor, faulty: EngineProxy, docker_engine: docker.APIClient, code: str
+) -> None:
+    """The harness ends by itself when nobody listens any more: that is not the program's end."""
+    grading = asyncio.create_task(refused(behind.grade(code)))
+    await until(lambda: behind.gauge("codearena_sandbox_pool_size", backend="docker", state="leased") == 1)
+    await asyncio.sleep(0.3)
+
+    await faulty.cut()
+
+    error = await grading
+    assert (error.code, error.reason) == SANDBOX_UNAVAILABLE
+    await recovers(behind, docker_engine)
+
+
+@pytest.mark.docker
 async def test_a_container_that_is_killed_while_it_boots_is_nobodys_verdict(
     behind: Executor, faulty: EngineProxy, docker_engine: docker.APIClient
 ) -> None:

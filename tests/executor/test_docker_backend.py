@@ -265,7 +265,6 @@ except BlockingIOError:
     ("code", "words"),
     [
         ("import os; os.write(2, b'last words'); os._exit(3)", "exit code 3 and no answer; it said: last words"),
-        ("import os; os._exit(0)", "exit code 0"),
         ("import ctypes; ctypes.string_at(0)", "exit code 139"),
         ("import os; os.write(1, b'\\xff\\xff\\xff\\xff')", "nonsense"),
     ],
@@ -274,6 +273,11 @@ async def test_a_harness_that_ends_or_babbles_is_the_submissions_failure(sandbox
     with pytest.raises(HarnessDied, match=words) as caught:
         await ask(sandbox, code)
     assert not caught.value.out_of_memory
+
+
+async def test_a_harness_that_ends_as_when_nobody_listens_is_lost(sandbox):
+    with pytest.raises(SandboxLost, match="the connection to the sandbox was lost"):
+        await ask(sandbox, "import os; os._exit(0)")
 
 
 @pytest.mark.parametrize("how", ["kill", "remove_container"])

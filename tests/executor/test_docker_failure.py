@@ -54,6 +54,11 @@ STILL_RUNNING = state(
     '{"Status":"running","Running":true,"Paused":false,"Restarting":false,"OOMKilled":false,"Dead":false,"Pid":28475,'
     '"ExitCode":0,"Error":"","StartedAt":"2026-11-22T17:47:31.591739182Z","FinishedAt":"0001-01-01T00:00:00Z"}'
 )
+# The connection to the engine was lost while the engine was well; the harness ended when its case had.
+STDIN_ENDED = state(
+    '{"Status":"exited","Running":false,"Paused":false,"Restarting":false,"OOMKilled":false,"Dead":false,"Pid":0,'
+    '"ExitCode":0,"Error":"","StartedAt":"2026-11-24T20:30:52.110236119Z","FinishedAt":"2026-11-24T20:30:53.202775415Z"}'
+)
 # A command that the image does not have.
 NEVER_STARTED = state(
     '{"Status":"created","Running":false,"Paused":false,"Restarting":false,"OOMKilled":false,"Dead":false,"Pid":0,'
@@ -79,7 +84,7 @@ def test_an_end_of_its_own_is_the_submissions_failure(end, code):
     assert "Fatal Python error" in str(error)
 
 
-@pytest.mark.parametrize("end", [KILLED_FROM_OUTSIDE, STOPPED_FROM_OUTSIDE, STILL_RUNNING, NEVER_STARTED])
+@pytest.mark.parametrize("end", [KILLED_FROM_OUTSIDE, STOPPED_FROM_OUTSIDE, STILL_RUNNING, STDIN_ENDED, NEVER_STARTED])
 def test_what_comes_from_outside_is_ours(end):
     assert isinstance(classify_end(end, ""), SandboxLost)
 
