@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import _socket
 import os
-import struct
 import sys
 
 from . import child, lockdown
@@ -35,7 +33,7 @@ class Isolation:
 
 
 def become_child(
-    channel: int, stdout: int, stderr: int, isolation: Isolation | None, *, orphan: bool = False
+    channel: int, stdout: int, stderr: int, isolation: Isolation | None, *, filtered: bool, orphan: bool = False
 ) -> NoReturn:
     """Turns a fresh copy of the template into a child, which then serves its channel. Never returns.
 
@@ -44,6 +42,7 @@ def become_child(
         stdout: Becomes descriptor 1.
         stderr: Becomes descriptor 2.
         isolation: Set where the child has been forked into namespaces of its own.
+        filtered: Whether the template's filter of system calls is its own already.
         orphan: Whether its parent ends at once, so that its end says nothing.
     """
     try:
@@ -59,7 +58,7 @@ def become_child(
         os.chdir("/tmp")  # noqa: S108  the sandbox's own
         if "random" in sys.modules:
             sys.modules["random"].seed()
-        _announce(*lockdown.filter_syscalls())
+        os.write(CHANNEL, b"notify" if filtered else lockdown.refuse_syscalls().encode())
         child.serve(CHANNEL, own_users=isolation is not None)
     except BaseException as error:  # noqa: BLE001  the boundary of the process
         os.write(2, f"{type(error).__name__}: {error}\n".encode()[:500])
@@ -85,13 +84,3 @@ def _arrange_descriptors(channel: int, stdout: int, stderr: int) -> None:
     os.dup2(stderr, 2)
     os.dup2(channel, CHANNEL)
     os.closerange(CHANNEL + 1, MAX_DESCRIPTOR)
-
-
-def _announce(mode: str, listener: int) -> None:
-    """Tells the supervisor how refused calls are answered, and hands it the descriptor that announces them."""
-    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, CHANNEL)
-    rights = [] if listener < 0 else [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, struct.pack("i", listener))]
-    sock.sendmsg([mode.encode()], rights)
-    sock.detach()
-    if listener >= 0:
-        os.close(listener)

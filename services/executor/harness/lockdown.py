@@ -46,7 +46,6 @@ _ESSENTIAL_LIMITS = frozenset({"AS", "FSIZE", "NOFILE"})
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 MACHINE = os.uname().machine
-_assembled: dict[tuple[int, int], bytes] = {}
 
 
 def machine_is_known() -> bool:
@@ -128,29 +127,28 @@ def prefer_as_victim() -> None:
         os.close(descriptor)
 
 
-def filter_syscalls() -> tuple[str, int]:
-    """Installs the filter for this process and its threads.
+def announce_syscalls() -> int:
+    """Installs the filter for this process and all that it forks; what it does not allow waits for an answer.
 
     Returns:
-        How refused calls are answered, and the descriptor on which they are announced: ("notify", descriptor), or
-        ("errno", -1) where the kernel cannot announce them, or ("none", -1) where it has no filters or the machine
-        is not known.
+        The descriptor on which calls are announced; -1 where the kernel cannot, or the machine is not known.
     """
     if not machine_is_known():
-        return "none", -1
+        return -1
     prctl(_PR_SET_NO_NEW_PRIVS, 1)
-    listener = _install(_program(_NOTIFY, os.getpid()), _FLAG_NEW_LISTENER)
-    if listener >= 0:
-        return "notify", listener
-    if _install(_program(_ERRNO, os.getpid()), 0) == 0:
-        return "errno", -1
-    return "none", -1
+    return _install(_program(_NOTIFY, None), _FLAG_NEW_LISTENER)
 
 
-def prepare() -> None:
-    """Assembles the filter of a child that is process 1 of a namespace, so that its copies need not."""
-    if machine_is_known():
-        _program(_NOTIFY, 1)
+def refuse_syscalls() -> str:
+    """Installs the filter for this process and its threads; what it does not allow fails without a word.
+
+    Returns:
+        "errno", or "none" where the kernel has no filters or the machine is not known.
+    """
+    if not machine_is_known():
+        return "none"
+    prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    return "errno" if _install(_program(_ERRNO, os.getpid()), 0) == 0 else "none"
 
 
 def _install(program: bytes, flags: int) -> int:
@@ -160,19 +158,23 @@ def _install(program: bytes, flags: int) -> int:
     return int(_libc.syscall(number, _SET_MODE_FILTER, flags, ctypes.c_char_p(pointer)))
 
 
-def _program(refusal: int, pid: int) -> bytes:
-    """Assembles the filter as classic BPF; see the kernel's Documentation/userspace-api/seccomp_filter.rst."""
-    if (refusal, pid) in _assembled:
-        return _assembled[refusal, pid]
+def _program(refusal: int, pid: int | None) -> bytes:
+    """Assembles the filter as classic BPF; see the kernel's Documentation/userspace-api/seccomp_filter.rst.
+
+    Args:
+        refusal: What becomes of a call that is not allowed.
+        pid: The process itself, which may send itself signals and limit itself; None leaves that to who answers.
+    """
     table = syscalls.BY_MACHINE[MACHINE]
+    own = () if pid is None else (pid,)
     bodies = {table[name]: [_refuse(refusal, name)] for name in _REFUSED if name in table}
     bodies |= {
         # glibc falls back to clone, whose flags can be read here
         table["clone3"]: [_op(_RETURN, _ERRNO | errno.ENOSYS)],
         table["clone"]: _unless_bit(0, _CLONE_THREAD, _refuse(refusal, "clone")),
-        table["kill"]: _unless_argument(0, (pid,), _refuse(refusal, "kill")),
-        table["tgkill"]: _unless_argument(0, (pid,), _refuse(refusal, "tgkill")),
-        table["prlimit64"]: _unless_argument(0, (pid, 0), _refuse(refusal, "prlimit64")),
+        table["kill"]: _unless_argument(0, own, _refuse(refusal, "kill")),
+        table["tgkill"]: _unless_argument(0, own, _refuse(refusal, "tgkill")),
+        table["prlimit64"]: _unless_argument(0, (*own, 0), _refuse(refusal, "prlimit64")),
     }
     code = [
         _op(_LOAD, _OFFSET_ARCH),
@@ -185,8 +187,7 @@ def _program(refusal: int, pid: int) -> bytes:
         _op(_RETURN, _ERRNO | errno.ENOSYS),
         *_tree(sorted(bodies.items())),
     ]
-    _assembled[refusal, pid] = b"".join(code)
-    return _assembled[refusal, pid]
+    return b"".join(code)
 
 
 def _op(operation: int, operand: int, if_true: int = 0, if_false: int = 0) -> bytes:

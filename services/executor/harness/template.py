@@ -11,17 +11,19 @@ import _signal
 import _socket
 import gc
 import os
+import select
 import struct
 
 from . import boot, child, lockdown
 from . import namespaces as ns
+from .refusals import Listener
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import NoReturn
 
-_DESCRIPTORS = struct.Struct("3i")
+_DESCRIPTORS, _INT = struct.Struct("3i"), struct.Struct("i")
 _PID = struct.Struct("=q")
 
 
@@ -30,10 +32,21 @@ class TemplateGone(Exception):
 
 
 class Born:
-    """A new child, and the supervisor's ends of what connects them: its channel, stdout and stderr."""
+    """A new child, and the supervisor's ends of what connects them.
 
-    def __init__(self, pid: int, channel: _socket.socket, stdout: int, stderr: int) -> None:
+    Args:
+        pid: The child.
+        own_pid: Its process id as it sees it.
+        mode: How calls that its filter does not allow are answered: "notify", "errno", or "none" if it has no filter.
+        channel: To it.
+        stdout: From it.
+        stderr: From it.
+    """
+
+    def __init__(self, pid: int, own_pid: int, mode: str, channel: _socket.socket, stdout: int, stderr: int) -> None:
         self.pid = pid
+        self.own_pid = own_pid
+        self.mode = mode
         self.channel = channel
         self.stdout = stdout
         self.stderr = stderr
@@ -56,6 +69,9 @@ class Template:
         theirs.close()
         for descriptor in cgroups:
             os.close(descriptor)
+        _, rights = self._receive()
+        self.listener = Listener(_INT.unpack_from(rights)[0] if rights else -1)
+        self._isolated = isolation is not None
 
     def fork(self) -> Born:
         """Returns a new child of the calling process that has restricted itself and waits for a program.
@@ -65,14 +81,42 @@ class Template:
         """
         try:
             self._control.send(b"1")
+        except OSError as error:
+            raise TemplateGone(f"the template does not answer: {error}") from error
+        self._let_work_until(self._control.fileno())
+        data, rights = self._receive()
+        if not rights:
+            raise TemplateGone(data.decode(errors="replace") or "the template ended")
+        channel, stdout, stderr = _DESCRIPTORS.unpack_from(rights)
+        (pid,) = _PID.unpack(data)
+        sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, channel)
+        self._let_work_until(channel)
+        mode = sock.recv(16).decode(errors="replace")
+        if not mode:
+            raise TemplateGone("a child could not restrict itself")
+        return Born(pid, 1 if self._isolated else pid, mode, sock, stdout, stderr)
+
+    def _let_work_until(self, descriptor: int) -> None:
+        """Waits until a descriptor is readable. Till then no submission runs: what the filter announces may happen."""
+        poller = select.poll()
+        poller.register(descriptor, select.POLLIN)
+        if self.listener.descriptor >= 0:
+            poller.register(self.listener.descriptor, select.POLLIN)
+        while True:
+            ready = dict(poller.poll())
+            if descriptor in ready:
+                return
+            if not ready[self.listener.descriptor] & select.POLLIN:
+                raise TemplateGone("the template ended")
+            self.listener.let_pass()
+
+    def _receive(self) -> tuple[bytes, bytes]:
+        """Returns a message of the template, and the descriptors that came with it as they lie in memory."""
+        try:
             data, ancillary, _, _ = self._control.recvmsg(4096, _socket.CMSG_SPACE(_DESCRIPTORS.size))
         except OSError as error:
             raise TemplateGone(f"the template does not answer: {error}") from error
-        if not ancillary:
-            raise TemplateGone(data.decode(errors="replace") or "the template ended")
-        channel, stdout, stderr = _DESCRIPTORS.unpack_from(ancillary[0][2])
-        (pid,) = _PID.unpack(data)
-        return Born(pid, _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, channel), stdout, stderr)
+        return data, ancillary[0][2] if ancillary else b""
 
 
 def _serve(control: int, isolation: boot.Isolation | None, cgroups: Sequence[int]) -> NoReturn:
@@ -85,11 +129,14 @@ def _serve(control: int, isolation: boot.Isolation | None, cgroups: Sequence[int
         os.dup2(control, 3)
         os.closerange(4, boot.MAX_DESCRIPTOR)
         sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, 3)
-        lockdown.prepare()
         child.look_like_an_interpreter()
         gc.collect()
         gc.freeze()
-        forker = _Forker(isolation)
+        listener = lockdown.announce_syscalls()
+        _send(sock, b"ready", () if listener < 0 else (listener,))
+        forker = _Forker(isolation, filtered=listener >= 0)
+        if listener >= 0:
+            os.close(listener)
         while sock.recv(16):
             forker.fork(sock)
     except OSError as error:
@@ -100,8 +147,9 @@ def _serve(control: int, isolation: boot.Isolation | None, cgroups: Sequence[int
 class _Forker:
     """Forks children of the supervisor."""
 
-    def __init__(self, isolation: boot.Isolation | None) -> None:
+    def __init__(self, isolation: boot.Isolation | None, *, filtered: bool) -> None:
         self._isolation = isolation
+        self._filtered = filtered
         self._flags = 0 if isolation is None else ns.SANDBOX
         self._adopted = True
 
@@ -111,8 +159,7 @@ class _Forker:
         (stdout, write_out), (stderr, write_err) = os.pipe(), os.pipe()
         try:
             pid = self._clone(theirs.fileno(), write_out, write_err)
-            rights = _DESCRIPTORS.pack(ours.fileno(), stdout, stderr)
-            sock.sendmsg([_PID.pack(pid)], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)])
+            _send(sock, _PID.pack(pid), (ours.fileno(), stdout, stderr))
         except OSError as error:
             sock.send(f"the kernel refused a child: {error}".encode()[:500])
         finally:
@@ -125,7 +172,7 @@ class _Forker:
         if self._adopted:
             pid = ns.fork_into(self._flags | ns.PARENT)
             if pid == 0:
-                boot.become_child(channel, stdout, stderr, self._isolation)
+                boot.become_child(channel, stdout, stderr, self._isolation, filtered=self._filtered)
             if not _is_ours(pid):
                 return pid
             _end(pid)
@@ -139,7 +186,7 @@ class _Forker:
         if between == 0:
             pid = ns.fork_into(self._flags)
             if pid == 0:
-                boot.become_child(channel, stdout, stderr, self._isolation, orphan=True)
+                boot.become_child(channel, stdout, stderr, self._isolation, filtered=self._filtered, orphan=True)
             os.write(writer, _PID.pack(pid))
             os._exit(0)
         os.close(writer)
@@ -149,6 +196,11 @@ class _Forker:
         if len(told) < _PID.size:
             raise OSError("clone failed")
         return int(_PID.unpack(told)[0])
+
+
+def _send(sock: _socket.socket, data: bytes, descriptors: Sequence[int]) -> None:
+    rights = struct.pack(f"{len(descriptors)}i", *descriptors)
+    sock.sendmsg([data], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)] if descriptors else [])
 
 
 def _is_ours(pid: int) -> bool:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import _signal
-import _socket
 import os
 import select
-import struct
 import time
 
 from . import child, plain_json
@@ -92,7 +90,7 @@ class Worker:
 
     Attributes:
         pid: The child.
-        filter: How its refused system calls are answered, see `lockdown.filter_syscalls`.
+        filter: How system calls that it may not make are answered, see `Born`.
         alive: Whether it has not been reaped.
         usage: CPU nanoseconds and peak bytes, once it has been reaped.
     """
@@ -100,31 +98,32 @@ class Worker:
     def __init__(self, template: Template) -> None:
         born = template.fork()
         self.pid = born.pid
+        self.filter = born.mode
         self.alive = True
         self.usage = (0, 0)
         self.status = 0
+        self._own_pid = born.own_pid
         self._socket = born.channel
         self._account = Account(born.pid)
         self._inbox = bytearray()
         self._pipes = {born.stdout: "stdout", born.stderr: "stderr"}
+        self._listener = template.listener
         self._refusals = Refusals()
-        self._poller = select.poll()
-        self.filter, listener = _receive_filter(born.channel)
-        self._attach(listener)
         self._capture = Capture(0, 0)
+        self._poller = select.poll()
+        self._attach()
         self._closed_alive = False
         self._mark = 0
         self._before = self._account.cpu_nanoseconds()
 
-    def _attach(self, listener: int) -> None:
+    def _attach(self) -> None:
         self._socket.setblocking(False)
         self._poller.register(self._socket.fileno(), select.POLLIN)
         for pipe in self._pipes:
             os.set_blocking(pipe, False)
             self._poller.register(pipe, select.POLLIN)
-        if listener >= 0:
-            self._poller.register(listener, select.POLLIN)
-            self._refusals.watch(listener)
+        if self._listener.descriptor >= 0:
+            self._poller.register(self._listener.descriptor, select.POLLIN)
 
     def load(self, program: bytes, capture: Capture, refusals: Refusals, limits: Limits) -> Answer:
         """Gives the child its program and waits until it is loaded.
@@ -136,7 +135,6 @@ class Worker:
             limits: Of loading.
         """
         self._capture = capture
-        refusals.watch(self._refusals.descriptor)
         self._refusals = refusals
         return self._watch(frame(program), [0], limits)[0]
 
@@ -170,7 +168,6 @@ class Worker:
         self._drain_all()
         for pipe in self._pipes:
             os.close(pipe)
-        self._refusals.close()
         self._account.close()
         self._socket.close()
 
@@ -255,12 +252,11 @@ class Worker:
         return bool(found)
 
     def _turn_pipe(self, ready: int, events: int) -> None:
-        if ready == self._refusals.descriptor:
+        if ready == self._listener.descriptor:
             if events & select.POLLIN:
-                self._refusals.answer()
-                return
-            self._poller.unregister(ready)
-            self._refusals.close()
+                self._listener.answer(self._own_pid, self._refusals)
+            else:
+                self._poller.unregister(ready)
         elif not self._capture.drain(ready, self._pipes[ready]):
             self._poller.unregister(ready)
             del self._pipes[ready]
@@ -337,20 +333,6 @@ class Worker:
                 self._closed_alive = False
                 return
             self._turn_pipes(2)
-
-
-def _receive_filter(channel: _socket.socket) -> tuple[str, int]:
-    """Reads how the child's filter works, and its listener, before anything untrusted runs.
-
-    Raises:
-        OSError: The child ended while it restricted itself; it said why on its stderr.
-    """
-    size = struct.calcsize("i")
-    data, ancillary, _, _ = channel.recvmsg(16, _socket.CMSG_SPACE(size))
-    if not data:
-        raise OSError("a child could not restrict itself")
-    listener = struct.unpack("i", ancillary[0][2][:size])[0] if ancillary else -1
-    return data.decode(errors="replace"), listener
 
 
 def _interpret(told: bytes, number: int) -> Answer:
