@@ -155,7 +155,7 @@ class Stock:
 
     def _pick(self, now: float) -> _Ready | None:
         while self._idle:
-            ready = self._idle.popleft()
+            ready = self._idle.pop()  # the newest: where sandboxes are processes, it is still in the caches
             if ready.is_fit(now):
                 return ready
             self._discard(ready)

@@ -325,7 +325,7 @@ async def test_stopping_refuses_those_who_wait_and_destroys_what_is_idle() -> No
         async with setup.pool.lease():
             pass
     assert reason_name(caught.value.reason) == "SHUTTING_DOWN"
-    assert setup.backend.living == {1}, "the one in use belongs to its caller"
+    assert setup.backend.living == {2}, "the one in use belongs to its caller"
     release.set()
     await running
     await until(lambda: setup.backend.living == set())

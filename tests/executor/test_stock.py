@@ -216,9 +216,9 @@ async def test_a_bug_of_the_backend_reaches_the_one_who_waits() -> None:
 async def test_a_dead_sandbox_is_not_handed_out() -> None:
     store = Store(minimum=2, tick_seconds=3600)
     await until(lambda: store.seen.idle == 2)
-    store.backend.dead = {1}
-    assert await numbers(store.take()) == [2]
-    await until(lambda: store.backend.destroyed == [1])
+    store.backend.dead = {2}
+    assert await numbers(store.take()) == [1]
+    await until(lambda: store.backend.destroyed == [2])
     await until(lambda: store.seen.idle == 2)
     await store.stock.stop()
 
