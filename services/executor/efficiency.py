@@ -1,7 +1,8 @@
 """How good a program's cost is against the reference solution's. Pure.
 
 Growth comes first. The exponent k of cost ~ n^k is the slope of a least-squares line through log(size) and log(cost)
-of the largest sizes that a program reached; it is the same at every clock speed. Only among programs of the same growth
+of the largest sizes that a program reached; it is the same at every clock speed. The reference's is taken at the same
+sizes where it can be told there, since caches make both dearer as they grow. Only among programs of the same growth
 does the ratio of their costs count. Both are read in coarse steps that lie far from where honest programs land, so
 that the same program gets the same score whatever else the machine does. Where a measurement lies so close to a step
 that noise could have carried it across, the score is in doubt: who measures again, program and reference, takes the
@@ -15,9 +16,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 SAME_GROWTH = 0.5
-ONE_MORE = 1.3
+ONE_MORE = 1.4
 _GROWTH_SCORES = (1.0, 0.6, 0.2)
-_RATIO_STEPS = ((6.0, 1.0), (40.0, 0.8))
+_RATIO_STEPS = ((16.0, 1.0), (64.0, 0.8))
 _RATIO_FLOOR = 0.6
 _FLAT_RATIO, _FLAT_SECONDS, _FLAT_SCORE = 20.0, 0.1, 0.5
 _NOISE_SECONDS = 0.0005
@@ -99,7 +100,7 @@ def of_growth(costs: Mapping[int, float], reference: Mapping[int, float], sizes:
     shared = max(size for size in costs if size in reference)
     dearest = max(cost for size, cost in costs.items() if size <= shared)
     ratio = max(dearest, _NOISE_SECONDS) / max(reference[shared], _NOISE_SECONDS)
-    own, theirs = exponent(costs), exponent(reference)
+    own, theirs = exponent(costs), _exponent_beside(costs, reference)
     reached_all = largest == sizes[-1]
     score, reason = _growth_score(own, theirs, ratio, reached_all=reached_all)
     others = [(own, ratio * _NOISY_RATIO), (own, ratio / _NOISY_RATIO)]
@@ -147,13 +148,25 @@ def _is_cheap(cost: float, reference: float) -> bool:
 
 def exponent(costs: Mapping[int, float]) -> float | None:
     """Returns the slope of log cost over log size at the largest sizes; None if all are too cheap to tell."""
-    points = sorted((size, cost) for size, cost in costs.items() if cost > _NOISE_SECONDS)[-_FITTED:]
-    if len(points) < 2:
+    sizes = _telling(costs)
+    if len(sizes) < 2:
         return None
-    xs = [math.log(size) for size, _ in points]
-    ys = [math.log(cost) for _, cost in points]
+    xs = [math.log(size) for size in sizes]
+    ys = [math.log(costs[size]) for size in sizes]
     mean_x, mean_y = sum(xs) / len(xs), sum(ys) / len(ys)
     return sum((x - mean_x) * (y - mean_y) for x, y in zip(xs, ys, strict=True)) / sum((x - mean_x) ** 2 for x in xs)
+
+
+def _telling(costs: Mapping[int, float]) -> list[int]:
+    """Returns the largest sizes that are dear enough to tell anything."""
+    return sorted(size for size, cost in costs.items() if cost > _NOISE_SECONDS)[-_FITTED:]
+
+
+def _exponent_beside(costs: Mapping[int, float], reference: Mapping[int, float]) -> float | None:
+    """Returns the reference's exponent at the sizes that tell the program's; at its own where those tell nothing."""
+    beside = {size: reference[size] for size in _telling(costs) if size in reference}
+    shared = exponent(beside) if len(_telling(beside)) == len(_telling(costs)) else None
+    return exponent(reference) if shared is None else shared
 
 
 def _coarse(ratio: float) -> str:

@@ -568,13 +568,13 @@ async def test_growing_inputs_tell_growths_apart(executor: Executor) -> None:
 
 @on_process
 async def test_what_noise_could_decide_is_measured_again(executor: Executor) -> None:
-    """The program costs about five times the reference: near the step at six."""
+    """The program costs about fifteen times the reference: near the step at sixteen."""
     made = double_suite()
     made.reference_code = "def total(xs): return sum(xs)\n" + DOUBLE
     made.growth.setup = "xs = [(i * seed) % 101 for i in range(n)]"
     made.growth.call = "total(xs)"
     made.growth.sizes.extend([100_000, 200_000, 400_000])
-    near = DOUBLE + "def total(xs): return [sum(xs) for _ in range(5)][0]\n"
+    near = DOUBLE + "def total(xs): return [sum(xs) for _ in range(15)][0]\n"
 
     await executor.grade(made.reference_code, made)
     calm, nearby = [await sandboxes_for(executor, code, made) for code in (made.reference_code, near)]
