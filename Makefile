@@ -44,7 +44,7 @@ format: setup ## Format the code
 	$(BIN)/ruff format .
 
 bench: setup ## Measure, as ratios against a baseline in the same run
-	$(BIN)/python -m benchmarks.step_latency
+	$(BIN)/python -m benchmarks
 
 protos: ## Regenerate the stubs in codearena/v1
 	PYTHON=$(PYTHON) tools/protos.sh
