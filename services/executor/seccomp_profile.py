@@ -43,7 +43,8 @@ getitimer getpgid getpgrp getpid getppid getpriority getrandom getresgid getresg
 getrlimit getrusage getsid gettid getuid getuid32 kill pause pidfd_open pidfd_send_signal prctl prlimit64
 restart_syscall rseq rt_sigaction rt_sigpending rt_sigprocmask rt_sigqueueinfo rt_sigreturn rt_sigsuspend
 rt_sigtimedwait rt_sigtimedwait_time64 rt_tgsigqueueinfo sched_get_priority_max sched_get_priority_min
-sched_getaffinity sched_getparam sched_getscheduler sched_rr_get_interval sched_yield seccomp set_robust_list
+sched_getaffinity sched_getparam sched_getscheduler sched_rr_get_interval sched_setaffinity sched_yield seccomp
+set_robust_list
 set_thread_area set_tid_address setgid setgid32 setgroups setgroups32 setitimer setpgid setpriority setresgid
 setresgid32 setresuid setresuid32 setrlimit setsid setuid setuid32 sigaltstack sigprocmask sigreturn tgkill tkill
 ugetrlimit vfork wait4 waitid waitpid

@@ -24,7 +24,7 @@ import gc
 import os
 import time
 
-from . import lockdown, plain_json
+from . import lockdown, placement, plain_json
 from .boot import Isolation
 from .capture import Capture
 from .frames import Frames, write_frame
@@ -65,6 +65,7 @@ def main(isolation: Isolation | None = None, cgroups: Sequence[int] = ()) -> Non
 
 def _serve(frames: Frames, replies: int, template: Template) -> None:
     worker = Worker(template)
+    placement.spread()
     write_frame(replies, READY)
     try:
         program = frames.next()

@@ -14,7 +14,7 @@ import os
 import select
 import struct
 
-from . import boot, child, lockdown
+from . import boot, child, lockdown, placement
 from . import namespaces as ns
 from .refusals import Listener
 
@@ -79,6 +79,7 @@ class Template:
         Raises:
             TemplateGone: There is none to be had.
         """
+        placement.gather(self.pid)
         try:
             self._control.send(b"1")
         except OSError as error:

@@ -7,7 +7,7 @@ import os
 import select
 import time
 
-from . import child, plain_json
+from . import child, placement, plain_json
 from .capture import Capture
 from .frames import HEADER, frame
 from .kernel import Account
@@ -114,6 +114,7 @@ class Worker:
         self._poller = select.poll()
         self._attach()
         self._closed_alive = False
+        self._gathered = False
         self._mark = 0
         self._before = self._account.cpu_nanoseconds()
 
@@ -137,6 +138,8 @@ class Worker:
         """
         self._capture = capture
         self._refusals = refusals
+        placement.gather(self.pid)
+        self._gathered = True
         return self._watch(frame(program), [0], limits)[0]
 
     def ask(self, cases: Sequence[dict[str, Any]], limits: Limits) -> list[Answer]:
@@ -181,7 +184,7 @@ class Worker:
         if len(numbers) > 1:
             time.sleep(_HEAD_START)
         while True:
-            outgoing, closed = self._turn(outgoing, limits.pause(spent, passed))
+            outgoing, closed = self._turn(outgoing, self._pause(limits, spent, passed))
             arrived = self._arrived(numbers[len(answers) :])
             cpu, now = self._account.cpu_nanoseconds(), time.monotonic_ns()
             spent, passed = max(0, cpu - cpu_start), now - wall_start
@@ -201,6 +204,14 @@ class Worker:
                 return [*answers, self._vanished(cpu_start, wall_start)]
             elif limits.passed(spent, passed, now):
                 return [*answers, self._ended(Answer("timeout", cpu=spent, wall=passed))]
+
+    def _pause(self, limits: Limits, spent: int, passed: int) -> float:
+        """Returns for how long nobody needs to look, and lets a program that takes long be moved to another core."""
+        if self._gathered and passed >= placement.SHORT:
+            placement.spread(self.pid)
+            self._gathered = False
+        pause = limits.pause(spent, passed)
+        return min(pause, placement.SHORT / 1e9) if self._gathered else pause
 
     def _arrived(self, numbers: Sequence[int]) -> list[Answer]:
         """Takes the answers that are there, at most one for each number; a forged one is the last."""
