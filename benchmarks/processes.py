@@ -1,0 +1,146 @@
+"""The services as processes of their own, so that what each one uses can be told apart."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from codearena import ArenaClient, UnavailableError
+from services.common.errors import StartError
+
+_ROOT = Path(__file__).parents[1]
+_START_SECONDS, _STOP_SECONDS = 60.0, 60.0
+_PAUSE_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A service that serves.
+
+    Attributes:
+        pid: Its process.
+        address: Its gRPC target.
+        metrics_url: Where its metrics are.
+    """
+
+    pid: int
+    address: str
+    metrics_url: str
+
+    def metric(self, line: str) -> float:
+        """Returns a sample by its name and labels as the page writes them. Raises KeyError if there is none."""
+        with urllib.request.urlopen(self.metrics_url, timeout=10) as page:
+            text = page.read().decode()
+        for sample in text.splitlines():
+            name, _, value = sample.rpartition(" ")
+            if name == line:
+                return float(value)
+        raise KeyError(line)
+
+
+@contextlib.contextmanager
+def service(name: str, folder: Path, variables: Mapping[str, str]) -> Iterator[Running]:
+    """Runs `python -m services.NAME` while the block runs, on free ports of loopback.
+
+    Args:
+        name: "env", "executor" or "judge".
+        folder: Data directory, and where its log goes.
+        variables: Its settings. Those of the caller's environment do not count.
+
+    Raises:
+        StartError: It does not start; the message is the end of its log.
+    """
+    port, metrics_port = _free_ports(2)
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("CODEARENA_")}
+    own = {
+        "CODEARENA_DATA_DIR": str(folder),
+        "CODEARENA_DRAIN_SECONDS": "0",
+        f"CODEARENA_{name.upper()}_PORT": str(port),
+        f"CODEARENA_{name.upper()}_METRICS_PORT": str(metrics_port),
+    }
+    log = folder / f"{name}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", f"services.{name}"],
+            cwd=_ROOT,
+            env={**kept, **own, **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    running = Running(process.pid, f"127.0.0.1:{port}", f"http://127.0.0.1:{metrics_port}/metrics")
+    try:
+        _wait_ready(process, running, log)
+        yield running
+    finally:
+        _end(process)
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+
+
+def _wait_ready(process: subprocess.Popen[bytes], running: Running, log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    with ArenaClient(running.address, max_attempts=1) as client:
+        while process.poll() is None and time.monotonic() < deadline:
+            with contextlib.suppress(UnavailableError):
+                if client.health(timeout_seconds=5) == "SERVING":
+                    return
+            time.sleep(_PAUSE_SECONDS)
+    raise StartError(f"it does not serve: {log.read_text(encoding='utf-8', errors='replace')[-500:]}")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def descendants(pid: int) -> list[int]:
+    """Returns the processes below one, at any depth."""
+    found: list[int] = []
+    with contextlib.suppress(OSError):  # they come and go
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in map(int, (task / "children").read_text().split()):
+                found += [child, *descendants(child)]
+    return found
+
+
+def resident_bytes(pid: int) -> int:
+    """Returns the resident memory of a process; 0 if it is gone."""
+    return _kilobytes(Path(f"/proc/{pid}/status"), "VmRSS:") * 1024
+
+
+def proportional_bytes(pid: int) -> int:
+    """Returns the memory of a process in which each shared page counts in part; 0 if it is gone or not ours to see."""
+    return _kilobytes(Path(f"/proc/{pid}/smaps_rollup"), "Pss:") * 1024
+
+
+def _kilobytes(file: Path, label: str) -> int:
+    with contextlib.suppress(OSError):
+        for line in file.read_text().splitlines():
+            if line.startswith(label):
+                return int(line.split()[1])
+    return 0
+
+
+def cpu_seconds(pid: int) -> float:
+    """Returns the CPU time of a process so far, all threads and not its children; see proc(5), fields 14 and 15."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
