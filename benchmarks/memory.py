@@ -51,16 +51,18 @@ def _read(running: dict[str, Running], folder: Path) -> Reading:
     )
 
 
-async def _open(client: AsyncArenaClient, task: str, count: int, at_once: int) -> list[float]:
-    """Opens episodes and returns the seconds that each took."""
+async def _open(client: AsyncArenaClient, task: str, count: int, at_once: int, *, close: bool = False) -> list[float]:
+    """Opens episodes, and closes them again if told to. Returns the seconds that each Reset took."""
     left = iter(range(count))
     seconds: list[float] = []
 
     async def caller() -> None:
         for number in left:
             started = time.perf_counter()
-            await client.reset(task, seed=number, run_id=f"run-{number % 8}")
+            episode = await client.reset(task, seed=number, run_id=f"run-{number % 8}")
             seconds.append(time.perf_counter() - started)
+            if close:
+                await episode.close()
 
     await asyncio.gather(*(caller() for _ in range(at_once)))
     return seconds
@@ -70,14 +72,14 @@ async def _measure(
     running: dict[str, Running], folder: Path, task: str, episodes: int
 ) -> tuple[Reading, Reading, list[float], list[float]]:
     async with AsyncArenaClient(running["env"].address) as client:
-        await _open(client, task, _WARM_UP, _AT_ONCE)
-        before_seconds = await _open(client, task, _TIMED, 1)
+        await _open(client, task, _WARM_UP, _AT_ONCE, close=True)
+        before_seconds = await _open(client, task, _TIMED, 1, close=True)
         await asyncio.sleep(_REST_SECONDS)
         before = _read(running, folder)
         await _open(client, task, episodes, _AT_ONCE)
         await asyncio.sleep(_REST_SECONDS)
         after = _read(running, folder)
-        return before, after, before_seconds, await _open(client, task, _TIMED, 1)
+        return before, after, before_seconds, await _open(client, task, _TIMED, 1, close=True)
 
 
 def _figures(
@@ -92,8 +94,7 @@ def _figures(
     rows += [row(f"below {name}", before.below[name], after.below[name]) for name in _SERVICES]
     rows.append(row("the store's files", before.store, after.store))
     rows.append(("Reset, median ms", milliseconds(median(seconds)), milliseconds(median(later_seconds)), ""))
-    opened = _WARM_UP + _TIMED
-    columns = ("MiB", f"{opened} open", f"{episodes + opened:,} open", "bytes an episode")
+    columns = ("MiB", "none open", f"{episodes:,} open", "bytes an episode")
     note = "Below: worker processes and ready sandboxes, shared pages in part. Process backend, SQLite."
     command = f".venv/bin/python -m benchmarks.memory --episodes {episodes} --task {task}"
     return Figures(f"Memory of the services with {episodes:,} open episodes", command, columns, rows, note)
