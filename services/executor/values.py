@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,15 +110,32 @@ def same_elements(expected: object, got: object) -> bool:
     """Returns whether two sequences or sets hold the same elements, each as often, in any order."""
     if not isinstance(expected, (list, tuple, set, frozenset)) or not isinstance(got, (list, tuple, set, frozenset)):
         return False
-    left = list(got)
-    if len(left) != len(expected):
+    if len(expected) != len(got):
         return False
-    for wanted in expected:
-        found = next((index for index, item in enumerate(left) if same(wanted, item)), None)
-        if found is None:
-            return False
-        del left[found]
+    try:
+        left = Counter(map(_key, expected))
+        for key in map(_key, got):
+            left[key] -= 1
+            if left[key] < 0:
+                return False
+    except BadValue:
+        return False
     return True
+
+
+def _key(value: object) -> Hashable:
+    """Returns something to count values by: two are equal exactly if the values are the `same`."""
+    if isinstance(value, (list, tuple)):
+        return type(value), tuple(map(_key, value))
+    if isinstance(value, dict):
+        pairs: list[object] = [(name, _key(content)) for name, content in value.items()]
+        _check_hashes(pairs)
+        return dict, frozenset(pairs)
+    if isinstance(value, float) and math.isnan(value):
+        return float, "nan"
+    if isinstance(value, (set, bytearray)):
+        return frozenset(value) if isinstance(value, set) else bytes(value)
+    return value
 
 
 CHECKERS: dict[str, Callable[[object, object], bool]] = {

@@ -171,6 +171,11 @@ def test_close_numbers(expected: object, got: object, is_close: bool) -> None:
         ((1, 2), {2, 1}, True),
         ([1, 1.0], [True, 1], True),
         ([math.nan, 1], [1, math.nan], True),
+        ([[float("nan")], [1]], [[1], [float("nan")]], True),
+        ([{"a": [1], "b": 2}, {}], [{}, {"b": 2.0, "a": [True]}], True),
+        ([{"a": [1]}, {"a": [2]}], [{"a": [1]}, {"a": [1]}], False),
+        ([{1}, b"x"], [bytearray(b"x"), frozenset({1})], True),
+        ([[1], (1,)], [(1,), (1,)], False),
         ([], set(), True),
         ([], {}, False),
         ([1], "1", False),
@@ -179,6 +184,13 @@ def test_close_numbers(expected: object, got: object, is_close: bool) -> None:
 )
 def test_elements_in_any_order(expected: object, got: object, is_same: bool) -> None:
     assert values.same_elements(expected, got) is is_same
+
+
+def test_many_elements_in_any_order_take_no_quadratic_time() -> None:
+    """Ten thousand million comparisons would run into the test's own limit."""
+    rows = [[number, {"id": number}] for number in range(100_000)]
+    assert values.same_elements(rows, rows[::-1])
+    assert not values.same_elements(rows, [*rows[:0:-1], [0, {"id": 1}]])
 
 
 @pytest.mark.parametrize(
