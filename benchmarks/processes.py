@@ -141,6 +141,8 @@ def _kilobytes(file: Path, label: str) -> int:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Returns the CPU time of a process so far, all threads and not its children; see proc(5), fields 14 and 15."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """Returns the CPU time of a process so far, all threads and not its children.
+
+    The clock's number is made as the kernel's include/linux/posix-timers_types.h makes it.
+    """
+    return time.clock_gettime((~pid << 3) | 2)
