@@ -22,13 +22,11 @@ class Benchmark(Protocol):
     __name__: str
     __doc__: str | None
 
-    @staticmethod
-    def add_arguments(parser: argparse.ArgumentParser) -> None:
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Adds the benchmark's own options. The defaults are those of the report."""
         ...
 
-    @staticmethod
-    def measure(arguments: argparse.Namespace) -> Iterator[Figures]:
+    def measure(self, arguments: argparse.Namespace) -> Iterator[Figures]:
         """Measures and yields one table after the other."""
         ...
 

@@ -3,7 +3,7 @@
 One client has programs graded one after the other by an executor in a process of its own, each size twice to ten times
 as large as the one before. What it costs is seen from three sides: the time that the client waits, the CPU time of the
 executor, and the CPU time of the program by the kernel's account. The exponent is that of cost ~ size^k at the three
-largest sizes, without what a grading costs at the smallest: 1 is linear, and what is above it would be a mistake.
+largest sizes, without what the cheapest grading costs: 1 is linear, and what is well above it would be a mistake.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from codearena.v1.executor_service_pb2_grpc import ExecutorServiceAsyncStub
 
 _TIMEOUT_SECONDS = 120.0
+_PAUSES = {"docker": 0.3, "process": 0.0}
+_SIDES = ("waited", "executor", "program")
 _FITTED = 3
 _LEAST_SECONDS = 0.001
 _OUTPUT_BYTES = 1_000_000
@@ -126,54 +128,78 @@ _SERIES = (
 )
 
 
-async def _cost(
-    stub: ExecutorServiceAsyncStub, running: Running, series: Series, size: int, repeats: int, numbers: Iterator[int]
-) -> Cost:
-    """Returns the medians of several gradings, after one that has the reference measured."""
-    code, suite = series.make(size)
-    costs = []
-    for _ in range(repeats + 1):
-        request = wire.ExecuteRequest(code=workloads.distinct(code, next(numbers)), suite=suite)
-        used, started = cpu_seconds(running.pid), time.perf_counter()
+class _Grading:
+    """Has programs graded, each another text, one after the other."""
+
+    def __init__(self, running: Running, pause_seconds: float, repeats: int) -> None:
+        self._running = running
+        self._pause_seconds = pause_seconds
+        self._repeats = repeats
+        self._numbers = itertools.count()
+
+    async def costs(self, series: Series) -> list[Cost]:
+        """Returns the medians of several gradings of each size."""
+        options = [(f"grpc.max_{way}_message_length", MAX_MESSAGE_BYTES) for way in ("send", "receive")]
+        async with grpc.aio.insecure_channel(self._running.address, options) as channel:
+            stub = cast("ExecutorServiceAsyncStub", ExecutorServiceStub(channel))
+            return [await self._cost(stub, *series.make(size)) for size in series.sizes]
+
+    async def _cost(self, stub: ExecutorServiceAsyncStub, code: str, suite: wire.Suite) -> Cost:
+        await self._once(stub, code, suite)  # measures the reference
+        costs = [await self._once(stub, code, suite) for _ in range(self._repeats)]
+        return Cost(*(median([getattr(cost, side) for cost in costs]) for side in _SIDES))
+
+    async def _once(self, stub: ExecutorServiceAsyncStub, code: str, suite: wire.Suite) -> Cost:
+        await asyncio.sleep(self._pause_seconds)
+        request = wire.ExecuteRequest(code=workloads.distinct(code, next(self._numbers)), suite=suite)
+        used, started = cpu_seconds(self._running.pid), time.perf_counter()
         response = await stub.Execute(request, timeout=_TIMEOUT_SECONDS)
         waited = time.perf_counter() - started
         if response.outcome != core.OUTCOME_PASSED or response.cached:
-            raise SystemExit(f"{series.name} of size {size} does not pass: {str(response)[:2000]}")
-        costs.append(Cost(waited, cpu_seconds(running.pid) - used, response.usage.cpu_time.ToNanoseconds() / 1e9))
-    costs = costs[1:]
-    return Cost(*(median([getattr(cost, side) for cost in costs]) for side in ("waited", "executor", "program")))
+            raise SystemExit(f"a program does not pass: {str(response)[:2000]}")
+        program = response.usage.cpu_time.ToNanoseconds() / 1e9
+        return Cost(waited, cpu_seconds(self._running.pid) - used, program)
 
 
 def _exponent(sizes: Sequence[int], costs: Sequence[float]) -> str:
-    """Returns the slope of log cost over log size at the largest sizes, without the cost of the smallest."""
-    grown = [(size, cost - costs[0]) for size, cost in zip(sizes, costs, strict=True)]
+    """Returns the slope of log cost over log size at the largest sizes; a dash if they cost next to nothing."""
+    grown = [(size, cost - min(costs)) for size, cost in zip(sizes, costs, strict=True)]
     points = [(math.log(size), math.log(cost)) for size, cost in grown[-_FITTED:] if cost > _LEAST_SECONDS]
     if len(points) < 2:
-        return "too small to tell"
+        return "-"
     mean_x, mean_y = (sum(values) / len(points) for values in zip(*points, strict=True))
     slope = sum((x - mean_x) * (y - mean_y) for x, y in points) / sum((x - mean_x) ** 2 for x, _ in points)
     return f"{slope:.2f}"
 
 
-async def _measure(running: Running, series: Series, repeats: int, numbers: Iterator[int]) -> list[Cost]:
-    options = [(f"grpc.max_{way}_message_length", MAX_MESSAGE_BYTES) for way in ("send", "receive")]
-    async with grpc.aio.insecure_channel(running.address, options) as channel:
-        stub = cast("ExecutorServiceAsyncStub", ExecutorServiceStub(channel))
-        return [await _cost(stub, running, series, size, repeats, numbers) for size in series.sizes]
-
-
-def _figures(backend: str, series: Series, costs: Sequence[Cost]) -> Figures:
+def _row(series: Series, costs: Sequence[Cost]) -> tuple[str, ...]:
+    """Returns what the largest size costs, and how it grew up to there."""
     scale = _KIB if series.unit == "KiB" else 1
-    rows: list[tuple[str, ...]] = []
-    for size, cost in zip(series.sizes, costs, strict=True):
-        part = (cost.waited - costs[0].waited) / (size / scale) if size > series.sizes[0] else 0.0
-        figures = (milliseconds(cost.waited), milliseconds(cost.executor), milliseconds(cost.program))
-        rows.append((f"{size / scale:,.0f}", *figures, f"{part * 1000:.4f}" if part else ""))
-    sides = ([getattr(cost, side) for cost in costs] for side in ("waited", "executor", "program"))
-    rows.append(("exponent", *(_exponent(series.sizes, side) for side in sides), ""))
-    columns = (series.unit, "waited ms", "executor's CPU ms", "program's CPU ms", f"ms more a {series.unit}")
-    command = f".venv/bin/python -m benchmarks.cost_growth --backend {backend}"
-    return Figures(f"Cost growth with {series.name}, backend {backend}", command, columns, rows)
+    largest = series.sizes[-1] / scale
+    more = costs[-1].waited - min(cost.waited for cost in costs)
+    sides = ([getattr(cost, side) for cost in costs] for side in _SIDES)
+    return (
+        series.name,
+        f"{largest:,.0f} {series.unit}",
+        milliseconds(costs[0].waited),
+        milliseconds(costs[-1].waited),
+        f"{more / largest * 1e6:.2f}",
+        *(_exponent(series.sizes, side) for side in sides),
+    )
+
+
+def _details(backend: str, series: Series, costs: Sequence[Cost]) -> Figures:
+    scale = _KIB if series.unit == "KiB" else 1
+    rows = [
+        (f"{size / scale:,.0f}", *(milliseconds(getattr(cost, side)) for side in _SIDES))
+        for size, cost in zip(series.sizes, costs, strict=True)
+    ]
+    columns = (series.unit, "waited ms", "executor's CPU ms", "program's CPU ms")
+    return Figures(f"Cost growth with {series.name}, backend {backend}", _command(backend, " --details"), columns, rows)
+
+
+def _command(backend: str, more: str = "") -> str:
+    return f".venv/bin/python -m benchmarks.cost_growth --backend {backend}{more}"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -181,20 +207,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_backends(parser)
     parser.add_argument("--repeats", type=int, default=5, help="gradings of each size (default 5)")
     parser.add_argument("--only", metavar="TEXT", default="", help="only what has this in its name")
+    parser.add_argument("--details", action="store_true", help="a table of all sizes for each way")
 
 
 def measure(arguments: argparse.Namespace) -> Iterator[Figures]:
-    """Yields one table for each way in which a grading may grow."""
+    """Yields one table for each backend, and if asked one for each way in which a grading may grow."""
     chosen = [series for series in _SERIES if arguments.only in series.name]
-    numbers = itertools.count()
 
     def one(backend: str) -> Iterator[Figures]:
         variables = {"CODEARENA_SANDBOX_BACKEND": backend}
+        rows = []
         with tempfile.TemporaryDirectory() as folder, service("executor", Path(folder), variables) as running:
+            grading = _Grading(running, _PAUSES[backend], max(1, arguments.repeats))
             for series in chosen:
-                yield _figures(
-                    backend, series, asyncio.run(_measure(running, series, max(1, arguments.repeats), numbers))
-                )
+                costs = asyncio.run(grading.costs(series))
+                rows.append(_row(series, costs))
+                if arguments.details:
+                    yield _details(backend, series, costs)
+        exponents = [f"{side} ~" for side in _SIDES]
+        columns = ["grows", "up to", "smallest ms", "largest ms", "µs more a unit", *exponents]
+        note = "Exponents: what the client waits, CPU of the executor, CPU of the program; 1 is linear."
+        yield Figures(f"Cost growth, backend {backend}", _command(backend), columns, rows, note)
 
     return each_backend(arguments, one, "Cost growth")
 
