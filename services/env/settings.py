@@ -50,4 +50,4 @@ class EnvSettings(ServiceSettings):
         """Returns the SQLAlchemy URL of the store."""
         if self.database_url is not None:
             return self.database_url.get_secret_value()
-        return f"sqlite+aiosqlite:///{self.data_dir.resolve() / 'codearena.sqlite3'}"
+        return f"sqlite:///{self.data_dir.resolve() / 'codearena.sqlite3'}"

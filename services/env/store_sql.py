@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import Awaitable
 from datetime import UTC
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Connection,
     DateTime,
     Float,
     ForeignKey,
@@ -23,17 +22,15 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     bindparam,
-    event,
     func,
     insert,
     select,
     update,
 )
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from services.env.store import Conflict, Episode, Step, StoreDown, UnknownEpisode
+from services.env.transactions import open_database
 
 _METADATA = MetaData()
 _EPISODES = Table(
@@ -65,126 +62,90 @@ _EPISODE_WITH_STEPS = (
     .where(_EPISODES.c.episode_id == bindparam("wanted"))
     .order_by(_STEPS.c.number)
 )
-_BUSY_MILLISECONDS = 5000
+_IS_OPEN = _EPISODES.c.done.is_(False)
+T = TypeVar("T")
 
 
 class SqlStore:
     """Implements `services.env.store.Store`.
 
     Args:
-        url: A SQLAlchemy URL with an async driver, e.g. "sqlite+aiosqlite:////var/lib/codearena/codearena.sqlite3".
+        url: A SQLAlchemy URL: SQLite, e.g. "sqlite:////var/lib/codearena/codearena.sqlite3", or a database with an
+            asynchronous driver.
 
     Raises:
         ValueError: The URL is none, or its driver is missing or not asynchronous.
     """
 
     def __init__(self, url: str) -> None:
-        try:
-            self._url = make_url(url)
-            self._engine = create_async_engine(self._url, hide_parameters=True)
-            self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
-        except (SQLAlchemyError, ImportError) as error:
-            raise ValueError(f"the database URL cannot be used: {error}") from error
-        if self._url.get_backend_name() == "sqlite":
-            event.listen(self._engine.sync_engine, "connect", _prepare_sqlite)
+        self._database = open_database(url)
 
     async def start(self) -> None:
-        """Creates the file's folder and the tables where they are missing."""
-        if self._url.get_backend_name() == "sqlite" and self._url.database:
-            try:
-                Path(self._url.database).parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise StoreDown(f"cannot make the data directory: {error}") from error
-        async with self._transaction() as connection:
-            await connection.run_sync(_METADATA.create_all)
+        """Creates the tables where they are missing."""
+        await _answered(self._database.write(_METADATA.create_all))
 
     async def stop(self) -> None:
         """Closes every connection."""
-        await self._engine.dispose()
+        await self._database.stop()
 
     async def create(self, episode: Episode) -> None:
         """Adds an episode."""
-        async with self._transaction() as connection:
-            await connection.execute(
-                insert(_EPISODES).values(
-                    episode_id=episode.episode_id,
-                    task_id=episode.task_id,
-                    run_id=episode.run_id,
-                    seed=episode.seed,
-                    created=episode.created,
-                    done=episode.done,
-                )
-            )
+        values = {name: getattr(episode, name) for name in _EPISODES.columns.keys()}  # noqa: SIM118  no mapping
+        await _answered(self._database.write(lambda connection: connection.execute(insert(_EPISODES), values)))
 
     async def get(self, episode_id: str) -> Episode:
         """Reads an episode and its steps."""
-        async with self._reading() as connection:
-            rows = (await connection.execute(_EPISODE_WITH_STEPS, {"wanted": episode_id})).all()
-        if not rows:
-            raise UnknownEpisode(episode_id)
-        row = rows[0]
-        steps = tuple(_step(found) for found in rows if found.number is not None)
-        created = row.created if row.created.tzinfo else row.created.replace(tzinfo=UTC)
-        return Episode(row.episode_id, row.task_id, row.run_id, row.seed, created, row.done, steps)
+        return await _answered(self._database.read(lambda connection: _get(connection, episode_id)))
 
     async def add_step(self, episode_id: str, step: Step, *, done: bool) -> None:
         """Appends a step to an open episode and, if it was the last, ends it, in one transaction."""
-        is_open = (_EPISODES.c.episode_id == episode_id) & (_EPISODES.c.done.is_(False))
-        async with self._transaction() as connection:
-            locked = await connection.execute(update(_EPISODES).where(is_open).values(done=done))
-            if not locked.rowcount:
-                raise Conflict(f"the episode {episode_id} is not open any more")
-            try:
-                await connection.execute(insert(_STEPS).values(episode_id=episode_id, **_columns(step)))
-            except IntegrityError as error:
-                raise Conflict(f"step {step.number} of {episode_id} is taken") from error
+        await _answered(self._database.write(lambda connection: _add_step(connection, episode_id, step, done=done)))
 
     async def close(self, episode_id: str) -> bool:
         """Marks an episode as done."""
-        async with self._transaction() as connection:
-            is_open = (_EPISODES.c.episode_id == episode_id) & (_EPISODES.c.done.is_(False))
-            changed = await connection.execute(update(_EPISODES).where(is_open).values(done=True))
-            if changed.rowcount:
-                return True
-            query = select(_EPISODES.c.episode_id).where(_EPISODES.c.episode_id == episode_id)
-            if (await connection.execute(query)).first() is None:
-                raise UnknownEpisode(episode_id)
-        return False
+        return await _answered(self._database.write(lambda connection: _close(connection, episode_id)))
 
     async def count_open(self) -> int:
         """Counts the episodes that are not done."""
-        async with self._transaction() as connection:
-            query = select(func.count()).select_from(_EPISODES).where(_EPISODES.c.done.is_(False))
-            return int((await connection.execute(query)).scalar_one())
-
-    @contextlib.asynccontextmanager
-    async def _reading(self) -> AsyncIterator[AsyncConnection]:
-        """A connection for one statement, which is a transaction by itself."""
-        try:
-            async with self._reader.connect() as connection:
-                yield connection
-        except (SQLAlchemyError, OSError) as error:
-            raise _down(error) from error
-
-    @contextlib.asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[AsyncConnection]:
-        try:
-            async with self._engine.begin() as connection:
-                yield connection
-        except (SQLAlchemyError, OSError) as error:
-            raise _down(error) from error
+        query = select(func.count()).select_from(_EPISODES).where(_IS_OPEN)
+        return await _answered(self._database.read(lambda connection: int(connection.execute(query).scalar_one())))
 
 
-def _down(error: Exception) -> StoreDown:
-    return StoreDown(f"the store does not answer: {type(error).__name__}")
+async def _answered(work: Awaitable[T]) -> T:
+    try:
+        return await work
+    except (SQLAlchemyError, OSError) as error:
+        raise StoreDown(f"the store does not answer: {type(error).__name__}") from error
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401  a driver's own connection
-    """Sets a connection up: a killed process loses nothing; a power cut may lose the last steps, never the file."""
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={_BUSY_MILLISECONDS}", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+def _get(connection: Connection, episode_id: str) -> Episode:
+    rows = connection.execute(_EPISODE_WITH_STEPS, {"wanted": episode_id}).all()
+    if not rows:
+        raise UnknownEpisode(episode_id)
+    row = rows[0]
+    steps = tuple(_step(found) for found in rows if found.number is not None)
+    created = row.created if row.created.tzinfo else row.created.replace(tzinfo=UTC)
+    return Episode(row.episode_id, row.task_id, row.run_id, row.seed, created, row.done, steps)
+
+
+def _add_step(connection: Connection, episode_id: str, step: Step, *, done: bool) -> None:
+    this = (_EPISODES.c.episode_id == episode_id) & _IS_OPEN
+    locked = connection.execute(update(_EPISODES).where(this).values(done=done))
+    if not locked.rowcount:
+        raise Conflict(f"the episode {episode_id} is not open any more")
+    try:
+        connection.execute(insert(_STEPS), {"episode_id": episode_id, **_columns(step)})
+    except IntegrityError as error:
+        raise Conflict(f"step {step.number} of {episode_id} is taken") from error
+
+
+def _close(connection: Connection, episode_id: str) -> bool:
+    this = _EPISODES.c.episode_id == episode_id
+    if connection.execute(update(_EPISODES).where(this & _IS_OPEN).values(done=True)).rowcount:
+        return True
+    if connection.execute(select(_EPISODES.c.episode_id).where(this)).first() is None:
+        raise UnknownEpisode(episode_id)
+    return False
 
 
 def _columns(step: Step) -> dict[str, Any]:

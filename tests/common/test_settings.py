@@ -93,7 +93,7 @@ def test_tasks_that_are_none(tmp_path, text):
 @pytest.mark.parametrize("show", [repr, str, lambda settings: settings.model_dump_json()])
 def test_secrets_are_masked(monkeypatch, show):
     for name in ("TOKEN", "DATABASE_URL", "JUDGE_API_KEY"):
-        monkeypatch.setenv(f"CODEARENA_{name}", f"sqlite+aiosqlite:///{PASSWORD}")
+        monkeypatch.setenv(f"CODEARENA_{name}", f"sqlite:///{PASSWORD}")
     for settings in (EnvSettings(), JudgeSettings(), PeerSettings()):
         assert PASSWORD not in show(settings)
     assert PASSWORD in EnvSettings().store_url()
@@ -105,12 +105,12 @@ def test_an_empty_variable_is_an_absent_one(monkeypatch):
     assert (PeerSettings().token, PeerSettings().peer_ca_file) == (None, None)
     settings = EnvSettings()
     assert (settings.token, settings.port, settings.tls_key_file) == (None, 50051, None)
-    assert settings.store_url().startswith("sqlite+aiosqlite:////")
+    assert settings.store_url().startswith("sqlite:////")
 
 
 def test_the_store_is_in_the_data_directory(monkeypatch, tmp_path):
     monkeypatch.setenv("CODEARENA_DATA_DIR", str(tmp_path))
-    assert EnvSettings().store_url() == f"sqlite+aiosqlite:///{tmp_path}/codearena.sqlite3"
+    assert EnvSettings().store_url() == f"sqlite:///{tmp_path}/codearena.sqlite3"
 
 
 def test_settings_do_not_change():

@@ -139,7 +139,7 @@ async def test_no_restart_of_the_engine_makes_a_wrong_reward(
     data_dir: Path,
 ) -> None:
     settings = {"sandbox_backend": "docker", "sandbox_image_source": "host", "slots": 2} | PLAIN_SETTINGS
-    database = f"sqlite+aiosqlite:///{tmp_path / 'arena.sqlite3'}"
+    database = f"sqlite:///{tmp_path / 'arena.sqlite3'}"
     settings |= {"docker_host": engine.address, "data_dir": data_dir, "database_url": database}
     stormy = Tally()
     async with arena(port=0, private=True, **settings) as running, AsyncArenaClient(running.address) as client:

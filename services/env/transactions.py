@@ -1,0 +1,121 @@
+"""Runs work over a database connection without holding up the event loop.
+
+The work is a plain function of a connection. SQLite's calls take microseconds, so one thread does them, a whole
+transaction at a turn: to hand over each call by itself takes longer than the calls. Other databases are spoken to by an
+asynchronous driver.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import URL, Connection, create_engine, event, make_url
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+T = TypeVar("T")
+Work = Callable[[Connection], T]
+_BUSY_MILLISECONDS = 5000
+
+
+class Transactions(Protocol):
+    """A database. Whatever goes wrong in it is a SQLAlchemyError or an OSError; nothing is changed then."""
+
+    async def read(self, work: Work[T]) -> T:
+        """Runs work that makes one statement, which is a transaction by itself."""
+        ...
+
+    async def write(self, work: Work[T]) -> T:
+        """Runs work in a transaction, which is undone if the work raises."""
+        ...
+
+    async def stop(self) -> None:
+        """Closes every connection. Idempotent."""
+        ...
+
+
+def open_database(url: str) -> Transactions:
+    """Returns the database at a SQLAlchemy URL; nothing is connected yet.
+
+    Raises:
+        ValueError: The URL is none, or its driver is missing or not asynchronous.
+    """
+    try:
+        parsed = make_url(url)
+        return SqliteTransactions(parsed) if parsed.get_backend_name() == "sqlite" else AsyncTransactions(parsed)
+    except (SQLAlchemyError, ImportError) as error:
+        raise ValueError(f"the database URL cannot be used: {error}") from error
+
+
+class SqliteTransactions:
+    """A SQLite file. Its folder is made where it is missing."""
+
+    def __init__(self, url: URL) -> None:
+        self._file = url.database
+        self._engine = create_engine(url.set(drivername="sqlite"), hide_parameters=True)
+        self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
+        event.listen(self._engine, "connect", _prepare_sqlite)
+
+    async def read(self, work: Work[T]) -> T:
+        """Runs one statement; see `Transactions.read`."""
+        return await self._run(self._read, work)
+
+    async def write(self, work: Work[T]) -> T:
+        """Runs a transaction; see `Transactions.write`."""
+        return await self._run(self._write, work)
+
+    async def stop(self) -> None:
+        """Closes every connection; see `Transactions.stop`."""
+        await asyncio.to_thread(self._thread.shutdown)
+        self._engine.dispose()
+
+    async def _run(self, way: Callable[[Work[T]], T], work: Work[T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, way, work)
+        except RuntimeError as error:
+            raise OSError("the database has been closed") from error
+
+    def _read(self, work: Work[T]) -> T:
+        with self._reader.connect() as connection:
+            return work(connection)
+
+    def _write(self, work: Work[T]) -> T:
+        if self._file:
+            Path(self._file).parent.mkdir(parents=True, exist_ok=True)
+        with self._engine.begin() as connection:
+            return work(connection)
+
+
+class AsyncTransactions:
+    """A database with an asynchronous driver."""
+
+    def __init__(self, url: URL) -> None:
+        self._engine = create_async_engine(url, hide_parameters=True)
+        self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    async def read(self, work: Work[T]) -> T:
+        """Runs one statement; see `Transactions.read`."""
+        async with self._reader.connect() as connection:
+            return await connection.run_sync(work)
+
+    async def write(self, work: Work[T]) -> T:
+        """Runs a transaction; see `Transactions.write`."""
+        async with self._engine.begin() as connection:
+            return await connection.run_sync(work)
+
+    async def stop(self) -> None:
+        """Closes every connection; see `Transactions.stop`."""
+        await self._engine.dispose()
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401  a driver's own connection
+    """Sets a connection up: a killed process loses nothing; a power cut may lose the last steps, never the file."""
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={_BUSY_MILLISECONDS}", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
