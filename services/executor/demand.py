@@ -37,6 +37,11 @@ class Demand:
         """Notes how long a sandbox took to make."""
         self._refill_seconds += _SMOOTHING * (max(seconds, _LEAST_SECONDS) - self._refill_seconds)
 
+    @property
+    def refill_seconds(self) -> float:
+        """How long a sandbox takes to make, lately."""
+        return self._refill_seconds
+
     def target(self, now: float) -> int:
         """Returns how many sandboxes ought to be ready."""
         return round(_MARGIN * self._most * math.exp((self._counted - now) / _MEMORY_SECONDS))

@@ -56,7 +56,7 @@ class SandboxPool:
         self._stock = Stock(backend, stock, observer)
         self._observer = observer
         self._most_dying = queue.slots
-        self._leased = 0
+        self._leased = self._programs = 0
         self._dying: set[asyncio.Task[None]] = set()
         self._kept: deque[Ticket] = deque()
 
@@ -102,16 +102,28 @@ class SandboxPool:
             raise unavailable(reasons.ERROR_REASON_SANDBOX_UNAVAILABLE, str(error)) from error
         self._leased += 1
         self._observer.leased(self._leased)
+        self._working(+1)
         return sandbox
 
+    def _working(self, change: int) -> None:
+        self._programs += change
+        self._stock.working(self._programs, pressed=self._queue.waiting > 0)
+
     def _dispose(self, sandbox: Sandbox, ticket: Ticket) -> None:
-        task = asyncio.create_task(sandbox.destroy())
+        self._working(-1)
+        task = asyncio.create_task(self._destroy(sandbox))
         self._dying.add(task)
         task.add_done_callback(self._gone)
         if len(self._dying) > self._most_dying:
             self._kept.append(ticket)
         else:
             self._queue.give(ticket)
+
+    async def _destroy(self, sandbox: Sandbox) -> None:
+        """Destroys a sandbox, when its answer has had a moment to go out; at once if somebody waits for its slot."""
+        if not self._queue.waiting:
+            await asyncio.sleep(self._stock.rest_seconds)
+        await sandbox.destroy()
 
     def _gone(self, task: asyncio.Task[None]) -> None:
         self._dying.discard(task)

@@ -58,6 +58,11 @@ class SlotQueue:
         self._free = options.slots
         self._closed = False
 
+    @property
+    def waiting(self) -> int:
+        """How many requests wait."""
+        return self._shares.waiting
+
     async def take(self, ask: Ask) -> Ticket:
         """Waits for a slot; the caller gives the ticket back.
 

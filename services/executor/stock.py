@@ -13,6 +13,7 @@ from typing import Protocol
 import structlog
 
 from services.executor.backoff import Backoff
+from services.executor.courtesy import Courtesy, rest_seconds
 from services.executor.demand import Demand
 from services.executor.refusals import shutting_down
 from services.executor.sandbox import Sandbox, SandboxBackend
@@ -95,6 +96,8 @@ class Stock:
         self._backoff = Backoff(options.first_pause_seconds, options.longest_pause_seconds)
         self._surplus_since = clock()
         self._told = (-1, -1)
+        self._courtesy = Courtesy()
+        self._later: asyncio.TimerHandle | None = None
         self._closed = False
         self._log = structlog.get_logger("pool")
 
@@ -106,6 +109,8 @@ class Stock:
     async def stop(self) -> None:
         """Refuses those who wait, ends creations under way and destroys what is ready."""
         self._closed = True
+        if self._later is not None:
+            self._later.cancel()
         while (taker := self._next_taker()) is not None:
             taker.set_exception(shutting_down())
         tasks = [*self._creations, *([self._keeper] if self._keeper else [])]
@@ -122,6 +127,19 @@ class Stock:
         """Says that a sandbox will be taken, as soon as that is known."""
         self._demand.asked(self._clock())
         self._fill()
+
+    def working(self, programs: int, *, pressed: bool) -> None:
+        """Says how many programs run, and whether others wait for a slot; see `services.executor.courtesy`."""
+        now = self._clock()
+        pause = self._courtesy.working(programs, self._demand.refill_seconds, now, pressed=pressed)
+        if self._later is not None:
+            self._later.cancel()
+        self._later = asyncio.get_running_loop().call_later(max(0.0, pause), self._fill)
+
+    @property
+    def rest_seconds(self) -> float:
+        """For how long the end of a program is given way to."""
+        return rest_seconds(self._demand.refill_seconds)
 
     def take_ready(self) -> Sandbox | None:
         """Takes a sandbox that nobody has used; None if none is ready.
@@ -205,7 +223,9 @@ class Stock:
 
     def _wanted(self, now: float) -> int:
         waiting = len(self._takers)
-        return waiting if self._backoff.paused(now) else waiting + self._target(now) - len(self._idle)
+        if self._backoff.paused(now) or (self._idle and self._courtesy.holds(now)):
+            return waiting
+        return waiting + self._target(now) - len(self._idle)
 
     def _target(self, now: float) -> int:
         return min(max(self._demand.target(now), self._options.minimum), self._options.maximum)
