@@ -12,6 +12,7 @@ from rich.console import Console
 from benchmarks.figures import Figures
 from services.common import logs
 from services.common.errors import StartError
+from services.standalone.commands import PIPE_WIDTH
 
 BACKENDS = ("docker", "process")
 
@@ -46,6 +47,8 @@ def main_of(
     parsed = parser.parse_args(arguments)
     logs.configure("error", "text")
     console = Console()
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
     try:
         for figures in measure(parsed):
             figures.show(console)

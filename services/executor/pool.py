@@ -93,16 +93,19 @@ class SandboxPool:
             self._dispose(sandbox, ticket)
 
     async def _provide(self, ask: Ask) -> Sandbox:
+        self._working(+1)
         try:
             sandbox = self._stock.take_ready()
             if sandbox is None:
                 async with in_time(ask):
                     sandbox = await self._stock.take()
-        except SandboxLost as error:
-            raise unavailable(reasons.ERROR_REASON_SANDBOX_UNAVAILABLE, str(error)) from error
+        except BaseException as error:
+            self._working(-1)
+            if isinstance(error, SandboxLost):
+                raise unavailable(reasons.ERROR_REASON_SANDBOX_UNAVAILABLE, str(error)) from error
+            raise
         self._leased += 1
         self._observer.leased(self._leased)
-        self._working(+1)
         return sandbox
 
     def _working(self, change: int) -> None:
