@@ -67,7 +67,6 @@ async def test_a_harness_that_is_killed_while_it_boots_is_nobodys_verdict(data_d
         await is_well(executor)
 
 
-@pytest.mark.xfail(strict=True, reason="a child that is killed while it waits is taken for one without memory")
 async def test_a_child_that_is_killed_while_it_waits_is_nobodys_verdict(data_dir: Path) -> None:
     """The kernel chooses children first when the machine is out of memory, and most children wait."""
     family = Family()

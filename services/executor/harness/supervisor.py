@@ -75,6 +75,9 @@ def _serve(frames: Frames, replies: int, template: Template) -> None:
     if not program:
         worker.end()
         return
+    if worker.ended():  # it was never told anything, so another one will do
+        worker.end()
+        worker = Worker(template)
     run = _Run(template, worker, program)
     try:
         while batch := frames.next():
@@ -197,6 +200,9 @@ class _Run:
         answers = self._worker.ask(cases, Limits(cpu, wall, self._deadline))
         for answer in answers:
             self._note(answer)
+        if not answers:
+            self._account_for_end()
+            return self._some(cases[:1], cpu, wall)
         return answers
 
     def _note(self, answer: Answer) -> None:
@@ -207,10 +213,14 @@ class _Run:
         if answer.state == "raised" and b'"builtins.SystemExit"' in answer.payload[:200]:
             self._early_exit = True
         if not self._worker.alive:
-            cpu, memory = self._worker.usage
-            self._ended_usage = [self._ended_usage[0] + cpu, max(self._ended_usage[1], memory)]
-            self._worker.usage = (0, memory)
-            self._reap_survivors()
+            self._account_for_end()
+
+    def _account_for_end(self) -> None:
+        """Adds what a dead child used, once, and ends what it left."""
+        cpu, memory = self._worker.usage
+        self._ended_usage = [self._ended_usage[0] + cpu, max(self._ended_usage[1], memory)]
+        self._worker.usage = (0, memory)
+        self._reap_survivors()
 
     def _reap_survivors(self) -> None:
         """Kills and counts what outlived the child. Only where we are process 1 of a namespace of our own."""
@@ -229,7 +239,7 @@ class _Run:
         self._payloads += len(answer.payload)
         state, payload = answer.state, answer.payload
         if self._payloads > _MAX_PAYLOADS:
-            state, payload = ("unfit" if state == "value" else state), b"too much for all cases together"
+            state, payload = ("unfit" if state in {"value", "raised"} else state), b"too much for all cases together"
         return {
             "state": state,
             "payload": payload.decode(errors="backslashreplace"),

@@ -71,9 +71,13 @@ class Limits:
         left = min((self._cpu - spent) / _CORES, self._wall - passed, self._deadline - time.monotonic_ns())
         return max(_POLL_FLOOR, left / 1e9)
 
+    def late(self, spent: int, passed: int) -> bool:
+        """Whether an answer took more than it may."""
+        return spent >= self._cpu or passed >= self._wall
+
     def passed(self, spent: int, passed: int, now: int) -> bool:
         """Whether an answer has been waited for long enough."""
-        return spent >= self._cpu or passed >= self._wall or now >= self._deadline
+        return self.late(spent, passed) or now >= self._deadline
 
 
 _STATES = {
@@ -147,7 +151,8 @@ class Worker:
 
         Returns:
             One answer for each case, in order; or fewer, of which the last one tells how the child ended. Too much
-            output is that of all of them: which one it came from cannot be told.
+            output is that of all of them: which one it came from cannot be told. Nor can it of several answers that
+            were heard of together and late: they are left out, possibly all of them, and the child has ended.
         """
         if self._inbox or self._receive_some() or self._inbox:
             return [self._ended(Answer("tamper"))]  # it spoke before it was asked
@@ -159,6 +164,10 @@ class Worker:
         if not self.alive:
             return self.usage
         return max(0, self._account.cpu_nanoseconds() - self._before), self._account.peak_memory_bytes()
+
+    def ended(self) -> bool:
+        """Tells whether the child is dead already, as when it was killed while it waited."""
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def end(self) -> None:
         """Kills and reaps the child, and reads what it had printed."""
@@ -189,6 +198,9 @@ class Worker:
             cpu, now = self._account.cpu_nanoseconds(), time.monotonic_ns()
             spent, passed = max(0, cpu - cpu_start), now - wall_start
             if arrived:
+                if limits.late(spent, passed) and arrived[-1].state != "tamper":
+                    self.end()  # the supervisor was held up, else it would have ended the child in time
+                    return answers if len(numbers) > 1 else [Answer("timeout", cpu=spent, wall=passed)]
                 self._charge(arrived, spent, passed)
                 answers += arrived
                 if arrived[-1].state == "tamper":
@@ -342,8 +354,7 @@ class Worker:
         self._poller.unregister(self._socket.fileno())
         deadline = time.monotonic_ns() + _LAST_MOMENT
         while time.monotonic_ns() < deadline:
-            result = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            if result is not None:
+            if self.ended():
                 self._closed_alive = False
                 return
             self._turn_pipes(2)
