@@ -19,7 +19,7 @@ PROBES = ("network", "metadata", "engine", "processes", "files", "privileges")
 _SOURCE = Path(__file__).with_name("canary_probe.py")
 _LIMITS = Limits(cpu_seconds=5.0, wall_seconds=20.0)
 _SOON_SECONDS = 5.0
-_SECRET_NAME = "canary"  # noqa: S105  a file's name
+_BAIT = "canary"
 
 
 class ScriptRunner(Protocol):
@@ -61,7 +61,7 @@ class Canary:
         self.broken: tuple[str, ...] = ()
         self.flown = False
         self._run = run
-        self._secret = data_dir.resolve() / _SECRET_NAME
+        self._bait = data_dir.resolve() / _BAIT
         self._observe = observe
         self._seconds = seconds
         self._task: asyncio.Task[None] | None = None
@@ -99,8 +99,8 @@ class Canary:
     async def fly(self) -> None:
         """Runs the probe in a sandbox and keeps what it found. A sandbox that cannot be had tells nothing new."""
         try:
-            self._secret.write_text("No sandbox may read this file.\n")
-            printed = await self._run(f"{_SOURCE.read_text()}\nreport({str(self._secret)!r})\n", _LIMITS)
+            self._bait.write_text("No sandbox may read this file.\n")
+            printed = await self._run(f"{_SOURCE.read_text()}\nreport({str(self._bait)!r})\n", _LIMITS)
             findings = _Findings.model_validate_json(printed.rstrip().rpartition("\n")[2])
         except (StatusError, OSError) as error:
             self._log.warning("no canary could be sent", why=str(error))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -446,6 +448,12 @@ async def test_a_program_that_is_no_use(executor: Executor, code: str, outcome: 
     assert not any(test.passed for test in response.tests)
 
 
+def without_marks(text: str) -> list[str]:
+    """Returns the lines of a traceback but for those that underline a part of a frame's line."""
+    lines = text.splitlines()
+    return [line for line in lines if line.strip(" ~^") or "SyntaxError" in text]
+
+
 FORGE = """
 import os, struct
 def send(kind, number, payload=b''):
@@ -531,6 +539,28 @@ class TestScripts:
             assert response.stderr.startswith("Traceback (most recent call last):\n")
             assert 'File "fix.py", line 1, in f' in response.stderr
             assert "harness" not in response.stderr
+
+    @on_process
+    @pytest.mark.parametrize(
+        "code",
+        [
+            "def f(x):\n    return 1 / x\n\ndef g():\n    f(0)\n\ng()\n",
+            "class Odd(Exception): pass\nraise Odd\n",
+            "error = ValueError('a\\nb')\nerror.add_note('look here')\nraise error\n",
+            "class Bad(Exception):\n    def __str__(self): return 1 / 0\nraise Bad('text')\n",
+            "import decimal\nraise decimal.InvalidOperation(['x'])\n",
+            "x = (1,\n\ny = 2\n",
+            "x = 'no end\n",
+        ],
+    )
+    async def test_an_exception_reads_as_in_an_interpreter(self, executor: Executor, tmp_path: Path, code: str) -> None:
+        (tmp_path / "fix.py").write_text(code)
+        bare = await asyncio.create_subprocess_exec(sys.executable, "fix.py", cwd=tmp_path, stderr=subprocess.PIPE)
+        _, expected = await bare.communicate()
+
+        response = await executor.run(code)
+
+        assert without_marks(response.stderr) == without_marks(expected.decode().replace(f"{tmp_path}/", ""))
 
     @on_process
     @pytest.mark.parametrize("forgery", ["send(b'E', 2 ** 32 - 1)", "send(b'L', 0)", "send(b'V', 0, b'4')"])

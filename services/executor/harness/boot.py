@@ -58,6 +58,7 @@ def become_child(
         os.chdir("/tmp")  # noqa: S108  the sandbox's own
         if "random" in sys.modules:
             sys.modules["random"].seed()
+        child.rehearse()
         os.write(CHANNEL, b"notify" if filtered else lockdown.refuse_syscalls().encode())
         child.serve(CHANNEL, own_users=isolation is not None)
     except BaseException as error:  # noqa: BLE001  the boundary of the process
