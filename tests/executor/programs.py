@@ -5,13 +5,10 @@ from __future__ import annotations
 import textwrap
 
 HONEST: dict[str, str] = {}
-IN_EVERY_SANDBOX: list[str] = []
-"""Names of those that depend on what the sandbox allows; the others depend on the harness alone."""
 
 
-def _honest(name: str, code: str, *, everywhere: bool = False) -> None:
+def _honest(name: str, code: str) -> None:
     HONEST[name] = textwrap.dedent(code).lstrip("\n")
-    IN_EVERY_SANDBOX.extend([name] if everywhere else [])
 
 
 _honest(
@@ -21,7 +18,6 @@ _honest(
         for number in range(400): print('x' * 500)
         return 2 * x
 """,
-    everywhere=True,
 )
 _honest(
     "an equal value of another type",
@@ -57,7 +53,6 @@ _honest(
         for thread in threads: thread.join(timeout=5)
         with ThreadPoolExecutor(4) as pool: return pool.submit(lambda: found[0] + found[1]).result()
 """,
-    everywhere=True,
 )
 _honest("unicode names", "def dôuble(ж): return ж + ж\ndouble = dôuble\nπ = 'τ'\n")
 _honest(
@@ -80,7 +75,6 @@ _honest(
         time.sleep(0.2)
         return 2 * x
 """,
-    everywhere=True,
 )
 _honest(
     "a cache",
@@ -147,7 +141,6 @@ _honest(
         first, second = asyncio.run(both(x))
         return first + second
 """,
-    everywhere=True,
 )
 _honest(
     "global state",
@@ -192,7 +185,6 @@ _honest(
             file.write(b'x')
         return json.loads(json.dumps(x + x))
 """,
-    everywhere=True,
 )
 _honest("star arguments", "def twice(*xs, by=2): return xs[0] * by\ndef double(*xs, **more): return twice(*xs, **more)")
 _honest(
@@ -225,7 +217,6 @@ _honest(
         path.unlink()
         return x + x
 """,
-    everywhere=True,
 )
 _honest(
     "a class with the answer in it",

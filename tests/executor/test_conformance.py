@@ -20,7 +20,7 @@ from services.executor.limits import Limits
 from services.executor.sandbox import HarnessDied, SandboxBackend, SandboxLost
 from services.executor.settings import ExecutorSettings
 from tests.executor.conftest import DOUBLE, Ahead, Executor, chosen_names, double_suite, on_process, outcome_name
-from tests.executor.programs import HONEST, IN_EVERY_SANDBOX
+from tests.executor.programs import HONEST
 
 LIMITS = Limits(cpu_seconds=1, wall_seconds=3)
 ENDLESS = "while True: pass"
@@ -144,18 +144,10 @@ async def graded(executor: Executor, backend_name: str, request: pytest.FixtureR
     await ahead.end()
 
 
-@pytest.mark.parametrize("honest", IN_EVERY_SANDBOX)
-async def test_an_honest_oddity_is_not_punished_in_any_sandbox(graded: Ahead, honest: str) -> None:
-    assert_unpunished(honest, await graded.result(honest))
-
-
-@on_process
-@pytest.mark.parametrize("honest", [name for name in HONEST if name not in IN_EVERY_SANDBOX])
+@pytest.mark.parametrize("honest", HONEST)
 async def test_an_honest_oddity_is_not_punished(graded: Ahead, honest: str) -> None:
-    assert_unpunished(honest, await graded.result(honest))
+    response = await graded.result(honest)
 
-
-def assert_unpunished(honest: str, response: wire.ExecuteResponse) -> None:
     assert outcome_name(response.outcome) == "PASSED", (response.load_error, [test.actual for test in response.tests])
     assert response.loaded
     assert response.violations == core.Violations()
