@@ -59,6 +59,7 @@ class SandboxPool:
         self._leased = self._programs = 0
         self._dying: set[asyncio.Task[None]] = set()
         self._kept: deque[Ticket] = deque()
+        self._hurry = asyncio.Event()
 
     def start(self) -> None:
         """Begins to fill the stock."""
@@ -119,13 +120,15 @@ class SandboxPool:
         task.add_done_callback(self._gone)
         if len(self._dying) > self._most_dying:
             self._kept.append(ticket)
+            self._hurry.set()
         else:
             self._queue.give(ticket)
 
     async def _destroy(self, sandbox: Sandbox) -> None:
-        """Destroys a sandbox, when its answer has had a moment to go out; at once if somebody waits for its slot."""
+        """Destroys a sandbox when its answer has had a moment to go out, or at once if a slot waits for that."""
         if not self._queue.waiting:
-            await asyncio.sleep(self._stock.rest_seconds)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), self._stock.rest_seconds)
         await sandbox.destroy()
 
     def _gone(self, task: asyncio.Task[None]) -> None:
@@ -134,3 +137,5 @@ class SandboxPool:
         self._observer.leased(self._leased)
         if self._kept:
             self._queue.give(self._kept.popleft())
+        if not self._kept:
+            self._hurry.clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -61,6 +62,13 @@ class Executor:
     def all_free(self) -> bool:
         """Whether every slot is free, so that no sandbox is in use."""
         return self.gauge("codearena_executor_slots", state="busy") == 0
+
+    def none_left(self) -> bool:
+        """Whether no sandbox is in use or on its way out."""
+        sizes = [
+            self.gauge("codearena_sandbox_pool_size", backend=name, state="leased") for name in ("process", "docker")
+        ]
+        return not any(sizes)
 
     async def grade(
         self, code: str, suite: wire.Suite | None = None, timeout: float = 60, *, fresh: bool = True, run_id: str = ""
@@ -176,3 +184,8 @@ def descendants(pid: int) -> list[tuple[int, str]]:
             for child in map(int, (task / "children").read_text().split()):
                 found += [(child, Path(f"/proc/{child}/cmdline").read_text().replace("\0", " ")), *descendants(child)]
     return found
+
+
+def launchers() -> set[int]:
+    """The processes that launched a zygote for one of this process's executors."""
+    return {pid for pid, command in descendants(os.getpid()) if "zygote launch" in command}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from tests.executor.conftest import (
     chosen_names,
     descendants,
     double_suite,
+    launchers,
     outcome_name,
     started,
     until,
@@ -68,11 +68,12 @@ LASTING = ("a daemon left behind", "a fork bomb", "a thread bomb", "everybody ki
 
 
 async def test_nothing_is_left_behind(backend_name: str, data_dir: Path) -> None:
-    zygotes = set(launchers())
+    others = launchers()
     async with started(backend_name, data_dir) as executor:
         suite = double_suite(cpu_seconds=0.4, wall_seconds=1.0)
         await asyncio.gather(*(executor.grade(ATTACKS[name].code, suite) for name in LASTING))
-        ours = {pid for launcher in set(launchers()) - zygotes for pid, _ in [(launcher, ""), *descendants(launcher)]}
+        ours = launchers() - others
+        ours |= {pid for launcher in ours for pid, _ in descendants(launcher)}
         assert bool(ours) == (backend_name == "process")
 
     if backend_name == "docker":
@@ -83,11 +84,6 @@ async def test_nothing_is_left_behind(backend_name: str, data_dir: Path) -> None
         assert left == []
     await until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in ours))
     assert "codearena" not in _mounts()
-
-
-def launchers() -> list[int]:
-    """The processes that launched a zygote for one of this process's executors."""
-    return [pid for pid, command in descendants(os.getpid()) if "zygote launch" in command]
 
 
 def _mounts() -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 
 import docker
@@ -13,7 +12,7 @@ import pytest
 from codearena import QueueFullError
 from codearena.v1 import core_pb2 as core
 from codearena.v1 import executor_service_pb2 as wire
-from tests.executor.conftest import DOUBLE, Executor, descendants, double_suite, refused, started, until
+from tests.executor.conftest import DOUBLE, Executor, descendants, double_suite, launchers, refused, started, until
 
 ENDLESS = "def double(x):\n    while True: pass\n"
 LONG = double_suite(cpu_seconds=20, wall_seconds=20)
@@ -103,11 +102,14 @@ async def test_a_weight_of_a_run_is_heard(data_dir: Path) -> None:
 async def test_stopping_while_sandboxes_are_made_leaves_nothing(
     backend_name: str, data_dir: Path, request: pytest.FixtureRequest, seconds: float
 ) -> None:
-    before = {pid for pid, _ in descendants(os.getpid())}
+    others = launchers()
     async with started(backend_name, data_dir, warm=8, warm_max=8, starting=4) as executor:
         backend = executor.service.chosen.backend
         await asyncio.sleep(seconds)
-    await until(lambda: {pid for pid, _ in descendants(os.getpid())} <= before)
+        ours = launchers() - others
+        ours |= {pid for launcher in ours for pid, _ in descendants(launcher)}
+        assert bool(ours) == (backend_name == "process")
+    await until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in ours))
     if backend_name == "docker":
         mine = {"label": f"codearena.executor={backend.instance}"}
         assert request.getfixturevalue("docker_engine").containers(all=True, filters=mine) == []
@@ -126,7 +128,7 @@ async def test_a_container_that_somebody_killed_is_replaced_before_anybody_asks(
         def idle() -> float | None:
             return executor.gauge("codearena_sandbox_pool_size", backend="docker", state="idle")
 
-        await until(lambda: idle() == 2)
+        await until(lambda: idle() == 2 and executor.none_left())
         killed = running()
         for container in killed:
             docker_engine.kill(container)

@@ -199,15 +199,16 @@ async def test_the_last_one_who_leaves_ends_the_grading(executor: Executor, coun
 
 async def test_a_status_is_not_kept(data_dir: Path) -> None:
     async with started("process", data_dir, slots=1, queue=0) as executor:
+        await until(executor.none_left)
         await executor.grade(DOUBLE)
-        await until(executor.all_free)
+        await until(executor.none_left)
         holding = begin(executor, "import time\ntime.sleep(20)\n")
         await until(lambda: busy(executor))
         for _ in range(2):
             error = await refused(known(executor, WRONG))
             assert error.code is grpc.StatusCode.RESOURCE_EXHAUSTED
         holding.cancel()
-        await until(executor.all_free)
+        await until(executor.none_left)
 
         response = await known(executor, WRONG)
 
