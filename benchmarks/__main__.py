@@ -10,18 +10,19 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import cost_growth, endurance, memory, reward_noise, step_latency, throughput
+from benchmarks import cost_growth, endurance, memory, overhead, reward_noise, step_latency, throughput
 from benchmarks.command import Benchmark
 from benchmarks.figures import Figures, machine
 from services.common import logs
 
 _BENCHMARKS: dict[str, Benchmark] = {
     module.__name__.rpartition(".")[2]: module
-    for module in (step_latency, throughput, reward_noise, endurance, memory, cost_growth)
+    for module in (step_latency, overhead, throughput, reward_noise, endurance, memory, cost_growth)
 }
 # Enough to see that nothing is far off, in a few minutes.
 _QUICK = {
     "step_latency": ["--rounds", "3"],
+    "overhead": ["--rounds", "5"],
     "throughput": ["--rounds", "1", "--clients", "1", "--clients", "8"],
     "reward_noise": ["--runs", "10"],
     "endurance": ["--count", "500"],

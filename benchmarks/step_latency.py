@@ -2,7 +2,6 @@
 
 For each task its reference solution is graded in an episode and run as a plain file in turn, each on a machine that has
 come to rest. A step is all that a client waits for: gRPC, sandbox, comparison, growing inputs, judge, reward, store.
-What the services add is a step less the longer of the two that it waits for anyway: the sandbox and the judge.
 """
 
 from __future__ import annotations
@@ -12,21 +11,17 @@ import asyncio
 import itertools
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from prometheus_client import CollectorRegistry
 
 from benchmarks import baselines, workloads
 from benchmarks.command import add_backends, each_backend, main_of
 from benchmarks.figures import Figures, median, milliseconds
+from benchmarks.stages import ALONE, STAGES, Stages
 from codearena import AsyncArenaClient
 from services.env.task_schema import Task
 from services.standalone.arena import arena
-
-_STAGES = ("queue", "provision", "execute", "judge", "store")
-_SETTINGS: dict[str, object] = {"judge_base_url": "", "database_url": None, "token": None, "certificates": None}
 
 
 @dataclass
@@ -36,55 +31,34 @@ class Timings:
     Attributes:
         step: Whole steps, as the client sees them.
         bare: Bare runs of the same tests.
-        added: What the services added to each step.
         stages: The parts of each step, by name.
     """
 
     step: list[float] = field(default_factory=list)
     bare: list[float] = field(default_factory=list)
-    added: list[float] = field(default_factory=list)
-    stages: dict[str, list[float]] = field(default_factory=lambda: {stage: [] for stage in _STAGES})
+    stages: dict[str, list[float]] = field(default_factory=lambda: {stage: [] for stage in STAGES})
 
     def add(self, other: Timings) -> None:
         """Takes in the runs of another task."""
         self.step += other.step
         self.bare += other.bare
-        self.added += other.added
         for stage, values in self.stages.items():
             values += other.stages[stage]
 
     def row(self, name: str) -> tuple[str, ...]:
         """Returns the medians."""
         step, bare = median(self.step), median(self.bare)
-        stages = (milliseconds(median(self.stages[stage])) for stage in _STAGES)
+        stages = (milliseconds(median(self.stages[stage])) for stage in STAGES)
         return (
             name,
             milliseconds(step),
             milliseconds(bare),
             f"{step / bare:.2f}",
-            milliseconds(median(self.added)),
             *stages,
         )
 
 
-class _Stages:
-    """Seconds spent in each stage so far, from the metrics of the env service."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
-        self._before = self._read()
-
-    def _read(self) -> Mapping[str, float]:
-        name = "codearena_step_duration_seconds_sum"
-        return {stage: self._registry.get_sample_value(name, {"stage": stage}) or 0.0 for stage in _STAGES}
-
-    def since(self) -> dict[str, float]:
-        """Returns what was spent since the last call."""
-        before, self._before = self._before, self._read()
-        return {stage: self._before[stage] - before[stage] for stage in _STAGES}
-
-
-async def _step(client: AsyncArenaClient, stages: _Stages, task: Task, number: int, found: Timings) -> None:
+async def _step(client: AsyncArenaClient, stages: Stages, task: Task, number: int, found: Timings) -> None:
     """Grades a task's reference in a fresh episode."""
     episode = await client.reset(task.id)
     stages.since()
@@ -95,7 +69,6 @@ async def _step(client: AsyncArenaClient, stages: _Stages, task: Task, number: i
         raise SystemExit(f"the reference of {task.id} is not graded as perfect: {result.observation.error_log}")
     parts = stages.since()
     found.step.append(spent)
-    found.added.append(spent - max(parts["execute"], parts["judge"]))
     for stage, seconds in parts.items():
         found.stages[stage].append(seconds)
 
@@ -108,10 +81,10 @@ async def _measure(backend: str, tasks: Sequence[Task], rounds: int, pause: floa
         for task in tasks:
             files[task.id].write_text(workloads.plain_file(task.reference, task.to_suite()), encoding="utf-8")
         async with (
-            arena(port=0, private=True, data_dir=Path(folder), sandbox_backend=backend, **_SETTINGS) as running,
+            arena(port=0, private=True, data_dir=Path(folder), sandbox_backend=backend, **ALONE) as running,
             AsyncArenaClient(running.address) as client,
         ):
-            stages = _Stages(running.registries["env"])
+            stages = Stages(running.registries["env"])
             for task in tasks:
                 await _step(client, stages, task, next(numbers), Timings())  # measures the reference once
             for _, task in itertools.product(range(rounds), tasks):
@@ -138,7 +111,7 @@ def measure(arguments: argparse.Namespace) -> Iterator[Figures]:
         for timings in found.values():
             everything.add(timings)
         rows = [*(timings.row(task) for task, timings in found.items()), everything.row("all")]
-        columns = ("task", "step ms", "bare ms", "step ÷ bare", "added ms", *(f"{stage} ms" for stage in _STAGES))
+        columns = ("task", "step ms", "bare ms", "step ÷ bare", *(f"{stage} ms" for stage in STAGES))
         command = f".venv/bin/python -m benchmarks.step_latency --backend {backend}"
         yield Figures(
             f"Step latency, backend {backend}", command, columns, rows, "Medians, one client, warm sandboxes."
