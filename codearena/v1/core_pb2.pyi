@@ -352,11 +352,28 @@ class RewardBreakdown(google.protobuf.message.Message):
         ) -> None: ...
         def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
 
+    @typing.final
+    class ContributionsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.float
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.float = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
     SCORES_FIELD_NUMBER: builtins.int
     WEIGHTS_FIELD_NUMBER: builtins.int
     PENALTIES_FIELD_NUMBER: builtins.int
     PROFILE_FIELD_NUMBER: builtins.int
     REASONS_FIELD_NUMBER: builtins.int
+    CONTRIBUTIONS_FIELD_NUMBER: builtins.int
     profile: builtins.str
     """Name of the weight profile, e.g. "default"."""
     @property
@@ -375,6 +392,12 @@ class RewardBreakdown(google.protobuf.message.Message):
     def reasons(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
         """One sentence for each component that says why it has its score."""
 
+    @property
+    def contributions(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.float]:
+        """What each component (weight times score) and each penalty (negative) adds to the reward. Their
+        sum is the reward before it is clamped.
+        """
+
     def __init__(
         self,
         *,
@@ -383,8 +406,9 @@ class RewardBreakdown(google.protobuf.message.Message):
         penalties: collections.abc.Mapping[builtins.str, builtins.float] | None = ...,
         profile: builtins.str = ...,
         reasons: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        contributions: collections.abc.Mapping[builtins.str, builtins.float] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["penalties", b"penalties", "profile", b"profile", "reasons", b"reasons", "scores", b"scores", "weights", b"weights"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["contributions", b"contributions", "penalties", b"penalties", "profile", b"profile", "reasons", b"reasons", "scores", b"scores", "weights", b"weights"]) -> None: ...
 
 global___RewardBreakdown = RewardBreakdown
 

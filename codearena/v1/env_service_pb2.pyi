@@ -8,11 +8,74 @@ import codearena.v1.core_pb2
 import collections.abc
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
+import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
 import google.protobuf.timestamp_pb2
+import sys
 import typing
 
+if sys.version_info >= (3, 10):
+    import typing as typing_extensions
+else:
+    import typing_extensions
+
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
+
+class _FeedbackPolicy:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _FeedbackPolicyEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_FeedbackPolicy.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    FEEDBACK_POLICY_UNSPECIFIED: _FeedbackPolicy.ValueType  # 0
+    """FULL."""
+    FEEDBACK_POLICY_FULL: _FeedbackPolicy.ValueType  # 1
+    """Visible tests in full; hidden ones each as passed or failed."""
+    FEEDBACK_POLICY_VISIBLE: _FeedbackPolicy.ValueType  # 2
+    """Visible tests in full; of hidden ones how many failed."""
+    FEEDBACK_POLICY_COUNTS: _FeedbackPolicy.ValueType  # 3
+    """How many tests passed, and nothing else."""
+
+class FeedbackPolicy(_FeedbackPolicy, metaclass=_FeedbackPolicyEnumTypeWrapper):
+    """What a failing test reveals. A hidden test's input, expectation and answer are never shown."""
+
+FEEDBACK_POLICY_UNSPECIFIED: FeedbackPolicy.ValueType  # 0
+"""FULL."""
+FEEDBACK_POLICY_FULL: FeedbackPolicy.ValueType  # 1
+"""Visible tests in full; hidden ones each as passed or failed."""
+FEEDBACK_POLICY_VISIBLE: FeedbackPolicy.ValueType  # 2
+"""Visible tests in full; of hidden ones how many failed."""
+FEEDBACK_POLICY_COUNTS: FeedbackPolicy.ValueType  # 3
+"""How many tests passed, and nothing else."""
+global___FeedbackPolicy = FeedbackPolicy
+
+class _RewardMode:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _RewardModeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_RewardMode.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    REWARD_MODE_UNSPECIFIED: _RewardMode.ValueType  # 0
+    """ABSOLUTE."""
+    REWARD_MODE_ABSOLUTE: _RewardMode.ValueType  # 1
+    """That of the fix by itself."""
+    REWARD_MODE_IMPROVEMENT: _RewardMode.ValueType  # 2
+    """What it gains over the best one of the episode so far, at least 0; the sum over an episode is
+    the reward of its best fix. For trainers that sum the rewards of steps.
+    """
+
+class RewardMode(_RewardMode, metaclass=_RewardModeEnumTypeWrapper):
+    """What the reward of a step is."""
+
+REWARD_MODE_UNSPECIFIED: RewardMode.ValueType  # 0
+"""ABSOLUTE."""
+REWARD_MODE_ABSOLUTE: RewardMode.ValueType  # 1
+"""That of the fix by itself."""
+REWARD_MODE_IMPROVEMENT: RewardMode.ValueType  # 2
+"""What it gains over the best one of the episode so far, at least 0; the sum over an episode is
+the reward of its best fix. For trainers that sum the rewards of steps.
+"""
+global___RewardMode = RewardMode
 
 @typing.final
 class VisibleTest(google.protobuf.message.Message):
@@ -140,6 +203,8 @@ class Observation(google.protobuf.message.Message):
     STEP_FIELD_NUMBER: builtins.int
     MAX_STEPS_FIELD_NUMBER: builtins.int
     DESCRIPTION_FIELD_NUMBER: builtins.int
+    REGRESSION_FIELD_NUMBER: builtins.int
+    BEST_KNOWN_FIELD_NUMBER: builtins.int
     buggy_code: builtins.str
     """The code to repair, as the task gives it."""
     error_log: builtins.str
@@ -152,6 +217,8 @@ class Observation(google.protobuf.message.Message):
     """Steps an episode may take."""
     description: builtins.str
     """What the code should do."""
+    regression: builtins.str
+    """What the last fix broke that an earlier one had passed; empty if nothing."""
     @property
     def test_results(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[codearena.v1.core_pb2.TestResult]:
         """Results of the last grading; hidden tests carry only whether they passed. Empty after a reset."""
@@ -159,6 +226,10 @@ class Observation(google.protobuf.message.Message):
     @property
     def previous_attempts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Attempt]:
         """Earlier attempts, oldest first."""
+
+    @property
+    def best_known(self) -> global___Memory:
+        """The best fix that is known of this task; absent unless the episode offers memory and there is one."""
 
     def __init__(
         self,
@@ -171,8 +242,11 @@ class Observation(google.protobuf.message.Message):
         step: builtins.int = ...,
         max_steps: builtins.int = ...,
         description: builtins.str = ...,
+        regression: builtins.str = ...,
+        best_known: global___Memory | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["buggy_code", b"buggy_code", "description", b"description", "error_log", b"error_log", "hint", b"hint", "max_steps", b"max_steps", "previous_attempts", b"previous_attempts", "step", b"step", "test_results", b"test_results"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["best_known", b"best_known"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["best_known", b"best_known", "buggy_code", b"buggy_code", "description", b"description", "error_log", b"error_log", "hint", b"hint", "max_steps", b"max_steps", "previous_attempts", b"previous_attempts", "regression", b"regression", "step", b"step", "test_results", b"test_results"]) -> None: ...
 
 global___Observation = Observation
 
@@ -197,7 +271,7 @@ class Grade(google.protobuf.message.Message):
     EFFICIENCY_FIELD_NUMBER: builtins.int
     CACHED_FIELD_NUMBER: builtins.int
     reward: builtins.float
-    """In [0.001, 0.999]."""
+    """In [0.001, 0.999]; under REWARD_MODE_IMPROVEMENT in [0, 0.999]."""
     outcome: codearena.v1.core_pb2.Outcome.ValueType
     """What became of the program."""
     passed_test_count: builtins.int
@@ -268,24 +342,68 @@ class ResetRequest(google.protobuf.message.Message):
     TASK_ID_FIELD_NUMBER: builtins.int
     SEED_FIELD_NUMBER: builtins.int
     RUN_ID_FIELD_NUMBER: builtins.int
+    OPTIONS_FIELD_NUMBER: builtins.int
     task_id: builtins.str
     """A task id, a category, "easy", "medium", "hard", "expert", or "auto" (the environment chooses)."""
     seed: builtins.int
     """Chooses among several tasks; the same seed chooses the same task. Not negative. Absent: random."""
     run_id: builtins.str
     """The training run this episode belongs to, at most 128 characters. Empty: none."""
+    @property
+    def options(self) -> global___EpisodeOptions:
+        """How the episode is played."""
+
     def __init__(
         self,
         *,
         task_id: builtins.str = ...,
         seed: builtins.int | None = ...,
         run_id: builtins.str = ...,
+        options: global___EpisodeOptions | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_seed", b"_seed", "seed", b"seed"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_seed", b"_seed", "run_id", b"run_id", "seed", b"seed", "task_id", b"task_id"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_seed", b"_seed", "options", b"options", "seed", b"seed"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_seed", b"_seed", "options", b"options", "run_id", b"run_id", "seed", b"seed", "task_id", b"task_id"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_seed", b"_seed"]) -> typing.Literal["seed"] | None: ...
 
 global___ResetRequest = ResetRequest
+
+@typing.final
+class EpisodeOptions(google.protobuf.message.Message):
+    """How an episode is played; the defaults are those of the server."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    FEEDBACK_FIELD_NUMBER: builtins.int
+    NO_HINTS_FIELD_NUMBER: builtins.int
+    REWARD_MODE_FIELD_NUMBER: builtins.int
+    REWARD_PROFILE_FIELD_NUMBER: builtins.int
+    OFFER_MEMORY_FIELD_NUMBER: builtins.int
+    MEMORY_NAMESPACE_FIELD_NUMBER: builtins.int
+    feedback: global___FeedbackPolicy.ValueType
+    """What a failing test reveals."""
+    no_hints: builtins.bool
+    """Give no hints."""
+    reward_mode: global___RewardMode.ValueType
+    """What the reward of a step is."""
+    reward_profile: builtins.str
+    """Weight profile; empty for the server's."""
+    offer_memory: builtins.bool
+    """Show the best known fix of the task in the observations."""
+    memory_namespace: builtins.str
+    """Share memory with all runs that name this namespace, at most 128 characters. Empty: the run's own."""
+    def __init__(
+        self,
+        *,
+        feedback: global___FeedbackPolicy.ValueType = ...,
+        no_hints: builtins.bool = ...,
+        reward_mode: global___RewardMode.ValueType = ...,
+        reward_profile: builtins.str = ...,
+        offer_memory: builtins.bool = ...,
+        memory_namespace: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["feedback", b"feedback", "memory_namespace", b"memory_namespace", "no_hints", b"no_hints", "offer_memory", b"offer_memory", "reward_mode", b"reward_mode", "reward_profile", b"reward_profile"]) -> None: ...
+
+global___EpisodeOptions = EpisodeOptions
 
 @typing.final
 class ResetResponse(google.protobuf.message.Message):
@@ -327,20 +445,24 @@ class StepRequest(google.protobuf.message.Message):
     EPISODE_ID_FIELD_NUMBER: builtins.int
     PROPOSED_FIX_FIELD_NUMBER: builtins.int
     REQUEST_ID_FIELD_NUMBER: builtins.int
+    METHOD_FIELD_NUMBER: builtins.int
     episode_id: builtins.str
     """From Reset."""
     proposed_fix: builtins.str
     """Python source, 1 to 262144 bytes of UTF-8 without NUL."""
     request_id: builtins.str
     """Chosen by the client, unique within the episode, 1 to 128 characters. A retry sends the same."""
+    method: builtins.str
+    """Who or what made the fix, for the statistics, at most 64 characters. May be empty."""
     def __init__(
         self,
         *,
         episode_id: builtins.str = ...,
         proposed_fix: builtins.str = ...,
         request_id: builtins.str = ...,
+        method: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["episode_id", b"episode_id", "proposed_fix", b"proposed_fix", "request_id", b"request_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["episode_id", b"episode_id", "method", b"method", "proposed_fix", b"proposed_fix", "request_id", b"request_id"]) -> None: ...
 
 global___StepRequest = StepRequest
 
@@ -354,10 +476,13 @@ class StepResponse(google.protobuf.message.Message):
     GRADE_FIELD_NUMBER: builtins.int
     DONE_FIELD_NUMBER: builtins.int
     REPLAYED_FIELD_NUMBER: builtins.int
+    ABSOLUTE_REWARD_FIELD_NUMBER: builtins.int
     done: builtins.bool
     """Whether the episode is over."""
     replayed: builtins.bool
     """True if this is the stored result of an earlier request with the same id."""
+    absolute_reward: builtins.float
+    """The reward of the fix by itself, in [0.001, 0.999], whatever the reward mode."""
     @property
     def observation(self) -> global___Observation:
         """What the agent sees next."""
@@ -373,11 +498,69 @@ class StepResponse(google.protobuf.message.Message):
         grade: global___Grade | None = ...,
         done: builtins.bool = ...,
         replayed: builtins.bool = ...,
+        absolute_reward: builtins.float = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["grade", b"grade", "observation", b"observation"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["done", b"done", "grade", b"grade", "observation", b"observation", "replayed", b"replayed"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["absolute_reward", b"absolute_reward", "done", b"done", "grade", b"grade", "observation", b"observation", "replayed", b"replayed"]) -> None: ...
 
 global___StepResponse = StepResponse
+
+@typing.final
+class StepStreamRequest(google.protobuf.message.Message):
+    """One step of a stream."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    STEP_FIELD_NUMBER: builtins.int
+    @property
+    def step(self) -> global___StepRequest:
+        """The step. Those of one episode are taken in the order in which they come."""
+
+    def __init__(
+        self,
+        *,
+        step: global___StepRequest | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["step", b"step"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["step", b"step"]) -> None: ...
+
+global___StepStreamRequest = StepStreamRequest
+
+@typing.final
+class StepStreamResponse(google.protobuf.message.Message):
+    """What became of one step of a stream."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    EPISODE_ID_FIELD_NUMBER: builtins.int
+    REQUEST_ID_FIELD_NUMBER: builtins.int
+    RESPONSE_FIELD_NUMBER: builtins.int
+    ERROR_FIELD_NUMBER: builtins.int
+    episode_id: builtins.str
+    """Of the request."""
+    request_id: builtins.str
+    """Of the request."""
+    @property
+    def response(self) -> global___StepResponse:
+        """The response."""
+
+    @property
+    def error(self) -> codearena.v1.core_pb2.ItemError:
+        """Why there is none; the step is not consumed."""
+
+    def __init__(
+        self,
+        *,
+        episode_id: builtins.str = ...,
+        request_id: builtins.str = ...,
+        response: global___StepResponse | None = ...,
+        error: codearena.v1.core_pb2.ItemError | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["error", b"error", "response", b"response", "result", b"result"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["episode_id", b"episode_id", "error", b"error", "request_id", b"request_id", "response", b"response", "result", b"result"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["result", b"result"]) -> typing.Literal["response", "error"] | None: ...
+
+global___StepStreamResponse = StepStreamResponse
 
 @typing.final
 class GetStateRequest(google.protobuf.message.Message):
@@ -489,6 +672,7 @@ class GradeRequest(google.protobuf.message.Message):
     CODE_FIELD_NUMBER: builtins.int
     RUN_ID_FIELD_NUMBER: builtins.int
     FRESH_FIELD_NUMBER: builtins.int
+    REWARD_PROFILE_FIELD_NUMBER: builtins.int
     task_id: builtins.str
     """A task id."""
     code: builtins.str
@@ -497,6 +681,8 @@ class GradeRequest(google.protobuf.message.Message):
     """The training run, for fair share. May be empty."""
     fresh: builtins.bool
     """Grade anew, although the verdict of an equal program may be known."""
+    reward_profile: builtins.str
+    """Weight profile; empty for the server's."""
     def __init__(
         self,
         *,
@@ -504,8 +690,9 @@ class GradeRequest(google.protobuf.message.Message):
         code: builtins.str = ...,
         run_id: builtins.str = ...,
         fresh: builtins.bool = ...,
+        reward_profile: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["code", b"code", "fresh", b"fresh", "run_id", b"run_id", "task_id", b"task_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["code", b"code", "fresh", b"fresh", "reward_profile", b"reward_profile", "run_id", b"run_id", "task_id", b"task_id"]) -> None: ...
 
 global___GradeRequest = GradeRequest
 
@@ -540,6 +727,7 @@ class GradeGroupRequest(google.protobuf.message.Message):
     CODES_FIELD_NUMBER: builtins.int
     RUN_ID_FIELD_NUMBER: builtins.int
     FRESH_FIELD_NUMBER: builtins.int
+    REWARD_PROFILE_FIELD_NUMBER: builtins.int
     task_id: builtins.str
     """A task id."""
     run_id: builtins.str
@@ -548,6 +736,8 @@ class GradeGroupRequest(google.protobuf.message.Message):
     """Grade anew, although the verdict of an equal program may be known; then equal codes are graded
     each by itself.
     """
+    reward_profile: builtins.str
+    """Weight profile; empty for the server's."""
     @property
     def codes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Python sources, 1 to 256."""
@@ -559,8 +749,9 @@ class GradeGroupRequest(google.protobuf.message.Message):
         codes: collections.abc.Iterable[builtins.str] | None = ...,
         run_id: builtins.str = ...,
         fresh: builtins.bool = ...,
+        reward_profile: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["codes", b"codes", "fresh", b"fresh", "run_id", b"run_id", "task_id", b"task_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["codes", b"codes", "fresh", b"fresh", "reward_profile", b"reward_profile", "run_id", b"run_id", "task_id", b"task_id"]) -> None: ...
 
 global___GradeGroupRequest = GradeGroupRequest
 
@@ -820,3 +1011,710 @@ class GetTaskResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["task", b"task"]) -> None: ...
 
 global___GetTaskResponse = GetTaskResponse
+
+@typing.final
+class CurriculumMove(google.protobuf.message.Message):
+    """A level of the curriculum was left."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    EPISODE_FIELD_NUMBER: builtins.int
+    FROM_LEVEL_FIELD_NUMBER: builtins.int
+    TO_LEVEL_FIELD_NUMBER: builtins.int
+    MEAN_REWARD_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    episode: builtins.int
+    """After how many episodes of the run that "auto" had drawn."""
+    from_level: codearena.v1.core_pb2.Difficulty.ValueType
+    """The level that was left."""
+    to_level: codearena.v1.core_pb2.Difficulty.ValueType
+    """The level that was entered."""
+    mean_reward: builtins.float
+    """Mean reward of the window."""
+    reason: builtins.str
+    """Why, in one sentence."""
+    def __init__(
+        self,
+        *,
+        episode: builtins.int = ...,
+        from_level: codearena.v1.core_pb2.Difficulty.ValueType = ...,
+        to_level: codearena.v1.core_pb2.Difficulty.ValueType = ...,
+        mean_reward: builtins.float = ...,
+        reason: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["episode", b"episode", "from_level", b"from_level", "mean_reward", b"mean_reward", "reason", b"reason", "to_level", b"to_level"]) -> None: ...
+
+global___CurriculumMove = CurriculumMove
+
+@typing.final
+class GetCurriculumRequest(google.protobuf.message.Message):
+    """Request of GetCurriculum."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: builtins.int
+    run_id: builtins.str
+    """The training run; empty for the episodes that belong to none."""
+    def __init__(
+        self,
+        *,
+        run_id: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["run_id", b"run_id"]) -> None: ...
+
+global___GetCurriculumRequest = GetCurriculumRequest
+
+@typing.final
+class GetCurriculumResponse(google.protobuf.message.Message):
+    """Response of GetCurriculum."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    LEVEL_FIELD_NUMBER: builtins.int
+    LEVELS_FIELD_NUMBER: builtins.int
+    WINDOW_FIELD_NUMBER: builtins.int
+    MEAN_REWARD_FIELD_NUMBER: builtins.int
+    EPISODE_COUNT_FIELD_NUMBER: builtins.int
+    MOVES_FIELD_NUMBER: builtins.int
+    EXPLANATION_FIELD_NUMBER: builtins.int
+    level: codearena.v1.core_pb2.Difficulty.ValueType
+    """Where it stands."""
+    mean_reward: builtins.float
+    """Their mean; absent if there is none."""
+    episode_count: builtins.int
+    """Episodes that were counted in all."""
+    explanation: builtins.str
+    """Where it stands and what would move it, in one sentence."""
+    @property
+    def levels(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[codearena.v1.core_pb2.Difficulty.ValueType]:
+        """The levels that have tasks, easiest first."""
+
+    @property
+    def window(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
+        """Rewards of the episodes since the last move, oldest first, at most as many as the window holds."""
+
+    @property
+    def moves(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___CurriculumMove]:
+        """The last moves, oldest first."""
+
+    def __init__(
+        self,
+        *,
+        level: codearena.v1.core_pb2.Difficulty.ValueType = ...,
+        levels: collections.abc.Iterable[codearena.v1.core_pb2.Difficulty.ValueType] | None = ...,
+        window: collections.abc.Iterable[builtins.float] | None = ...,
+        mean_reward: builtins.float | None = ...,
+        episode_count: builtins.int = ...,
+        moves: collections.abc.Iterable[global___CurriculumMove] | None = ...,
+        explanation: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_mean_reward", b"_mean_reward", "mean_reward", b"mean_reward"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_mean_reward", b"_mean_reward", "episode_count", b"episode_count", "explanation", b"explanation", "level", b"level", "levels", b"levels", "mean_reward", b"mean_reward", "moves", b"moves", "window", b"window"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_mean_reward", b"_mean_reward"]) -> typing.Literal["mean_reward"] | None: ...
+
+global___GetCurriculumResponse = GetCurriculumResponse
+
+@typing.final
+class Memory(google.protobuf.message.Message):
+    """The best fix of a task."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TASK_ID_FIELD_NUMBER: builtins.int
+    CODE_FIELD_NUMBER: builtins.int
+    REWARD_FIELD_NUMBER: builtins.int
+    TIME_COMPLEXITY_FIELD_NUMBER: builtins.int
+    EPISODE_ID_FIELD_NUMBER: builtins.int
+    CREATE_TIME_FIELD_NUMBER: builtins.int
+    task_id: builtins.str
+    """The task."""
+    code: builtins.str
+    """The fix."""
+    reward: builtins.float
+    """Its reward, absolute."""
+    time_complexity: builtins.str
+    """Estimated time complexity, e.g. "O(n)"; may be empty."""
+    episode_id: builtins.str
+    """The episode that found it; empty if it was imported."""
+    @property
+    def create_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it was found."""
+
+    def __init__(
+        self,
+        *,
+        task_id: builtins.str = ...,
+        code: builtins.str = ...,
+        reward: builtins.float = ...,
+        time_complexity: builtins.str = ...,
+        episode_id: builtins.str = ...,
+        create_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["create_time", b"create_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["code", b"code", "create_time", b"create_time", "episode_id", b"episode_id", "reward", b"reward", "task_id", b"task_id", "time_complexity", b"time_complexity"]) -> None: ...
+
+global___Memory = Memory
+
+@typing.final
+class ListMemoriesRequest(google.protobuf.message.Message):
+    """Request of ListMemories."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: builtins.int
+    MEMORY_NAMESPACE_FIELD_NUMBER: builtins.int
+    TASK_ID_FIELD_NUMBER: builtins.int
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    run_id: builtins.str
+    """A training run's."""
+    memory_namespace: builtins.str
+    """A shared namespace's."""
+    task_id: builtins.str
+    """Only of this task; empty for all."""
+    page_size: builtins.int
+    """At most this many, 0 to 500; 0 means 50."""
+    page_token: builtins.str
+    """next_page_token of the page before; empty for the first page."""
+    def __init__(
+        self,
+        *,
+        run_id: builtins.str = ...,
+        memory_namespace: builtins.str = ...,
+        task_id: builtins.str = ...,
+        page_size: builtins.int = ...,
+        page_token: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["memory_namespace", b"memory_namespace", "owner", b"owner", "run_id", b"run_id"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["memory_namespace", b"memory_namespace", "owner", b"owner", "page_size", b"page_size", "page_token", b"page_token", "run_id", b"run_id", "task_id", b"task_id"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["owner", b"owner"]) -> typing.Literal["run_id", "memory_namespace"] | None: ...
+
+global___ListMemoriesRequest = ListMemoriesRequest
+
+@typing.final
+class ListMemoriesResponse(google.protobuf.message.Message):
+    """Response of ListMemories."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MEMORIES_FIELD_NUMBER: builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    next_page_token: builtins.str
+    """For the next page; empty on the last one."""
+    @property
+    def memories(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Memory]:
+        """By task id."""
+
+    def __init__(
+        self,
+        *,
+        memories: collections.abc.Iterable[global___Memory] | None = ...,
+        next_page_token: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["memories", b"memories", "next_page_token", b"next_page_token"]) -> None: ...
+
+global___ListMemoriesResponse = ListMemoriesResponse
+
+@typing.final
+class ImportMemoriesRequest(google.protobuf.message.Message):
+    """Request of ImportMemories."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: builtins.int
+    MEMORY_NAMESPACE_FIELD_NUMBER: builtins.int
+    MEMORIES_FIELD_NUMBER: builtins.int
+    run_id: builtins.str
+    """A training run's."""
+    memory_namespace: builtins.str
+    """A shared namespace's."""
+    @property
+    def memories(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Memory]:
+        """At most 1000, of tasks that the catalogue has."""
+
+    def __init__(
+        self,
+        *,
+        run_id: builtins.str = ...,
+        memory_namespace: builtins.str = ...,
+        memories: collections.abc.Iterable[global___Memory] | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["memory_namespace", b"memory_namespace", "owner", b"owner", "run_id", b"run_id"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["memories", b"memories", "memory_namespace", b"memory_namespace", "owner", b"owner", "run_id", b"run_id"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["owner", b"owner"]) -> typing.Literal["run_id", "memory_namespace"] | None: ...
+
+global___ImportMemoriesRequest = ImportMemoriesRequest
+
+@typing.final
+class ImportMemoriesResponse(google.protobuf.message.Message):
+    """Response of ImportMemories."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    IMPORTED_COUNT_FIELD_NUMBER: builtins.int
+    imported_count: builtins.int
+    """How many were better than what was known, or new."""
+    def __init__(
+        self,
+        *,
+        imported_count: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["imported_count", b"imported_count"]) -> None: ...
+
+global___ImportMemoriesResponse = ImportMemoriesResponse
+
+@typing.final
+class GetStatsRequest(google.protobuf.message.Message):
+    """Request of GetStats."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: builtins.int
+    START_TIME_FIELD_NUMBER: builtins.int
+    END_TIME_FIELD_NUMBER: builtins.int
+    run_id: builtins.str
+    """Only this training run; empty for all."""
+    @property
+    def start_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Only steps at or after this time."""
+
+    @property
+    def end_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Only steps before this time."""
+
+    def __init__(
+        self,
+        *,
+        run_id: builtins.str = ...,
+        start_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        end_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["end_time", b"end_time", "start_time", b"start_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["end_time", b"end_time", "run_id", b"run_id", "start_time", b"start_time"]) -> None: ...
+
+global___GetStatsRequest = GetStatsRequest
+
+@typing.final
+class StatsRow(google.protobuf.message.Message):
+    """One line of a table."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: builtins.int
+    EPISODE_COUNT_FIELD_NUMBER: builtins.int
+    STEP_COUNT_FIELD_NUMBER: builtins.int
+    MEAN_REWARD_FIELD_NUMBER: builtins.int
+    SOLVE_RATE_FIELD_NUMBER: builtins.int
+    MEAN_STEPS_TO_SOLVE_FIELD_NUMBER: builtins.int
+    REPEAT_RATE_FIELD_NUMBER: builtins.int
+    key: builtins.str
+    """What it is about, e.g. "hard-1" or "O(n)"."""
+    episode_count: builtins.int
+    """Episodes with at least one step."""
+    step_count: builtins.int
+    """Their steps."""
+    mean_reward: builtins.float
+    """Mean absolute reward of these steps."""
+    solve_rate: builtins.float
+    """Part of the episodes that were solved. Absent where a row is about steps, not episodes."""
+    mean_steps_to_solve: builtins.float
+    """Mean number of steps of those that were. Absent if there is none."""
+    repeat_rate: builtins.float
+    """Part of the steps that repeated an earlier fix."""
+    def __init__(
+        self,
+        *,
+        key: builtins.str = ...,
+        episode_count: builtins.int = ...,
+        step_count: builtins.int = ...,
+        mean_reward: builtins.float = ...,
+        solve_rate: builtins.float | None = ...,
+        mean_steps_to_solve: builtins.float | None = ...,
+        repeat_rate: builtins.float = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_mean_steps_to_solve", b"_mean_steps_to_solve", "_solve_rate", b"_solve_rate", "mean_steps_to_solve", b"mean_steps_to_solve", "solve_rate", b"solve_rate"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_mean_steps_to_solve", b"_mean_steps_to_solve", "_solve_rate", b"_solve_rate", "episode_count", b"episode_count", "key", b"key", "mean_reward", b"mean_reward", "mean_steps_to_solve", b"mean_steps_to_solve", "repeat_rate", b"repeat_rate", "solve_rate", b"solve_rate", "step_count", b"step_count"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_mean_steps_to_solve", b"_mean_steps_to_solve"]) -> typing.Literal["mean_steps_to_solve"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_solve_rate", b"_solve_rate"]) -> typing.Literal["solve_rate"] | None: ...
+
+global___StatsRow = StatsRow
+
+@typing.final
+class StatsTable(google.protobuf.message.Message):
+    """A table."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    ROWS_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """What its rows are: "all", "task", "category", "level", "complexity", "method" or "day"."""
+    @property
+    def rows(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___StatsRow]:
+        """Ordered by key."""
+
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        rows: collections.abc.Iterable[global___StatsRow] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name", "rows", b"rows"]) -> None: ...
+
+global___StatsTable = StatsTable
+
+@typing.final
+class GetStatsResponse(google.protobuf.message.Message):
+    """Response of GetStats."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TABLES_FIELD_NUMBER: builtins.int
+    @property
+    def tables(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___StatsTable]:
+        """The tables."""
+
+    def __init__(
+        self,
+        *,
+        tables: collections.abc.Iterable[global___StatsTable] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["tables", b"tables"]) -> None: ...
+
+global___GetStatsResponse = GetStatsResponse
+
+@typing.final
+class Run(google.protobuf.message.Message):
+    """A training run."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: builtins.int
+    WEIGHT_FIELD_NUMBER: builtins.int
+    MAX_OPEN_EPISODES_FIELD_NUMBER: builtins.int
+    MAX_GRADINGS_PER_MINUTE_FIELD_NUMBER: builtins.int
+    EPISODE_COUNT_FIELD_NUMBER: builtins.int
+    OPEN_EPISODE_COUNT_FIELD_NUMBER: builtins.int
+    STEP_COUNT_FIELD_NUMBER: builtins.int
+    MEAN_REWARD_FIELD_NUMBER: builtins.int
+    LAST_ACTIVE_TIME_FIELD_NUMBER: builtins.int
+    run_id: builtins.str
+    """Its id."""
+    weight: builtins.float
+    """Its share of the executor's slots against that of others; 1 unless set."""
+    max_open_episodes: builtins.int
+    """Episodes it may have open at once; 0 for any number."""
+    max_gradings_per_minute: builtins.int
+    """Steps and gradings it may begin within a minute; 0 for any number."""
+    episode_count: builtins.int
+    """Its episodes."""
+    open_episode_count: builtins.int
+    """Those that are open."""
+    step_count: builtins.int
+    """Its steps."""
+    mean_reward: builtins.float
+    """Mean absolute reward of a step; absent before the first one."""
+    @property
+    def last_active_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it last opened an episode or made a step."""
+
+    def __init__(
+        self,
+        *,
+        run_id: builtins.str = ...,
+        weight: builtins.float = ...,
+        max_open_episodes: builtins.int = ...,
+        max_gradings_per_minute: builtins.int = ...,
+        episode_count: builtins.int = ...,
+        open_episode_count: builtins.int = ...,
+        step_count: builtins.int = ...,
+        mean_reward: builtins.float | None = ...,
+        last_active_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_mean_reward", b"_mean_reward", "last_active_time", b"last_active_time", "mean_reward", b"mean_reward"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_mean_reward", b"_mean_reward", "episode_count", b"episode_count", "last_active_time", b"last_active_time", "max_gradings_per_minute", b"max_gradings_per_minute", "max_open_episodes", b"max_open_episodes", "mean_reward", b"mean_reward", "open_episode_count", b"open_episode_count", "run_id", b"run_id", "step_count", b"step_count", "weight", b"weight"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_mean_reward", b"_mean_reward"]) -> typing.Literal["mean_reward"] | None: ...
+
+global___Run = Run
+
+@typing.final
+class ListRunsRequest(google.protobuf.message.Message):
+    """Request of ListRuns."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    page_size: builtins.int
+    """At most this many, 0 to 500; 0 means 50."""
+    def __init__(
+        self,
+        *,
+        page_size: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["page_size", b"page_size"]) -> None: ...
+
+global___ListRunsRequest = ListRunsRequest
+
+@typing.final
+class ListRunsResponse(google.protobuf.message.Message):
+    """Response of ListRuns."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RUNS_FIELD_NUMBER: builtins.int
+    @property
+    def runs(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Run]:
+        """The run that was active last first."""
+
+    def __init__(
+        self,
+        *,
+        runs: collections.abc.Iterable[global___Run] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["runs", b"runs"]) -> None: ...
+
+global___ListRunsResponse = ListRunsResponse
+
+@typing.final
+class UpdateRunRequest(google.protobuf.message.Message):
+    """Request of UpdateRun. What is absent stays as it is."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: builtins.int
+    WEIGHT_FIELD_NUMBER: builtins.int
+    MAX_OPEN_EPISODES_FIELD_NUMBER: builtins.int
+    MAX_GRADINGS_PER_MINUTE_FIELD_NUMBER: builtins.int
+    run_id: builtins.str
+    """Its id."""
+    weight: builtins.float
+    """From 0.01 to 100."""
+    max_open_episodes: builtins.int
+    """From 0."""
+    max_gradings_per_minute: builtins.int
+    """From 0."""
+    def __init__(
+        self,
+        *,
+        run_id: builtins.str = ...,
+        weight: builtins.float | None = ...,
+        max_open_episodes: builtins.int | None = ...,
+        max_gradings_per_minute: builtins.int | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_max_gradings_per_minute", b"_max_gradings_per_minute", "_max_open_episodes", b"_max_open_episodes", "_weight", b"_weight", "max_gradings_per_minute", b"max_gradings_per_minute", "max_open_episodes", b"max_open_episodes", "weight", b"weight"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_max_gradings_per_minute", b"_max_gradings_per_minute", "_max_open_episodes", b"_max_open_episodes", "_weight", b"_weight", "max_gradings_per_minute", b"max_gradings_per_minute", "max_open_episodes", b"max_open_episodes", "run_id", b"run_id", "weight", b"weight"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_max_gradings_per_minute", b"_max_gradings_per_minute"]) -> typing.Literal["max_gradings_per_minute"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_max_open_episodes", b"_max_open_episodes"]) -> typing.Literal["max_open_episodes"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_weight", b"_weight"]) -> typing.Literal["weight"] | None: ...
+
+global___UpdateRunRequest = UpdateRunRequest
+
+@typing.final
+class UpdateRunResponse(google.protobuf.message.Message):
+    """Response of UpdateRun."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RUN_FIELD_NUMBER: builtins.int
+    @property
+    def run(self) -> global___Run:
+        """As it is now."""
+
+    def __init__(
+        self,
+        *,
+        run: global___Run | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["run", b"run"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["run", b"run"]) -> None: ...
+
+global___UpdateRunResponse = UpdateRunResponse
+
+@typing.final
+class RescoreEpisodesRequest(google.protobuf.message.Message):
+    """Request of RescoreEpisodes."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: builtins.int
+    TASK_ID_FIELD_NUMBER: builtins.int
+    REWARD_PROFILE_FIELD_NUMBER: builtins.int
+    REGRADE_FIELD_NUMBER: builtins.int
+    APPLY_FIELD_NUMBER: builtins.int
+    run_id: builtins.str
+    """Only this training run; empty for all."""
+    task_id: builtins.str
+    """Only this task; empty for all."""
+    reward_profile: builtins.str
+    """Weight profile; empty for the server's."""
+    regrade: builtins.bool
+    """Grade each fix anew instead of weighing its stored scores."""
+    apply: builtins.bool
+    """Store the new rewards; else they are only reported."""
+    def __init__(
+        self,
+        *,
+        run_id: builtins.str = ...,
+        task_id: builtins.str = ...,
+        reward_profile: builtins.str = ...,
+        regrade: builtins.bool = ...,
+        apply: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["apply", b"apply", "regrade", b"regrade", "reward_profile", b"reward_profile", "run_id", b"run_id", "task_id", b"task_id"]) -> None: ...
+
+global___RescoreEpisodesRequest = RescoreEpisodesRequest
+
+@typing.final
+class RescoreEpisodesResponse(google.protobuf.message.Message):
+    """What became of one step."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    EPISODE_ID_FIELD_NUMBER: builtins.int
+    STEP_FIELD_NUMBER: builtins.int
+    TASK_ID_FIELD_NUMBER: builtins.int
+    OLD_REWARD_FIELD_NUMBER: builtins.int
+    NEW_REWARD_FIELD_NUMBER: builtins.int
+    ERROR_FIELD_NUMBER: builtins.int
+    episode_id: builtins.str
+    """The episode."""
+    step: builtins.int
+    """The step's number."""
+    task_id: builtins.str
+    """The task."""
+    old_reward: builtins.float
+    """The absolute reward that is stored."""
+    new_reward: builtins.float
+    """The new absolute reward."""
+    @property
+    def error(self) -> codearena.v1.core_pb2.ItemError:
+        """Why there is none."""
+
+    def __init__(
+        self,
+        *,
+        episode_id: builtins.str = ...,
+        step: builtins.int = ...,
+        task_id: builtins.str = ...,
+        old_reward: builtins.float = ...,
+        new_reward: builtins.float = ...,
+        error: codearena.v1.core_pb2.ItemError | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["error", b"error", "new_reward", b"new_reward", "result", b"result"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["episode_id", b"episode_id", "error", b"error", "new_reward", b"new_reward", "old_reward", b"old_reward", "result", b"result", "step", b"step", "task_id", b"task_id"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["result", b"result"]) -> typing.Literal["new_reward", "error"] | None: ...
+
+global___RescoreEpisodesResponse = RescoreEpisodesResponse
+
+@typing.final
+class ExportStepsRequest(google.protobuf.message.Message):
+    """Request of ExportSteps."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: builtins.int
+    START_TIME_FIELD_NUMBER: builtins.int
+    END_TIME_FIELD_NUMBER: builtins.int
+    run_id: builtins.str
+    """Only this training run; empty for all."""
+    @property
+    def start_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Only steps at or after this time."""
+
+    @property
+    def end_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Only steps before this time."""
+
+    def __init__(
+        self,
+        *,
+        run_id: builtins.str = ...,
+        start_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        end_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["end_time", b"end_time", "start_time", b"start_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["end_time", b"end_time", "run_id", b"run_id", "start_time", b"start_time"]) -> None: ...
+
+global___ExportStepsRequest = ExportStepsRequest
+
+@typing.final
+class ExportStepsResponse(google.protobuf.message.Message):
+    """A stored step."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    EPISODE_ID_FIELD_NUMBER: builtins.int
+    RUN_ID_FIELD_NUMBER: builtins.int
+    TASK_ID_FIELD_NUMBER: builtins.int
+    CATEGORY_FIELD_NUMBER: builtins.int
+    DIFFICULTY_FIELD_NUMBER: builtins.int
+    STEP_FIELD_NUMBER: builtins.int
+    REWARD_FIELD_NUMBER: builtins.int
+    OUTCOME_FIELD_NUMBER: builtins.int
+    PASSED_TEST_COUNT_FIELD_NUMBER: builtins.int
+    REPEATED_FIELD_NUMBER: builtins.int
+    TIME_COMPLEXITY_FIELD_NUMBER: builtins.int
+    METHOD_FIELD_NUMBER: builtins.int
+    SOLVED_FIELD_NUMBER: builtins.int
+    CREATE_TIME_FIELD_NUMBER: builtins.int
+    PROPOSED_FIX_FIELD_NUMBER: builtins.int
+    episode_id: builtins.str
+    """The episode."""
+    run_id: builtins.str
+    """The training run; may be empty."""
+    task_id: builtins.str
+    """The task."""
+    category: builtins.str
+    """Its category."""
+    difficulty: codearena.v1.core_pb2.Difficulty.ValueType
+    """Its difficulty."""
+    step: builtins.int
+    """The step's number, from 1."""
+    reward: builtins.float
+    """The absolute reward."""
+    outcome: codearena.v1.core_pb2.Outcome.ValueType
+    """What became of the fix."""
+    passed_test_count: builtins.int
+    """How many tests it passed."""
+    repeated: builtins.bool
+    """Whether it repeated an earlier fix of the episode."""
+    time_complexity: builtins.str
+    """Estimated time complexity; may be empty."""
+    method: builtins.str
+    """Who or what made it; may be empty."""
+    solved: builtins.bool
+    """Whether the episode was solved."""
+    proposed_fix: builtins.str
+    """The fix."""
+    @property
+    def create_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it was stored."""
+
+    def __init__(
+        self,
+        *,
+        episode_id: builtins.str = ...,
+        run_id: builtins.str = ...,
+        task_id: builtins.str = ...,
+        category: builtins.str = ...,
+        difficulty: codearena.v1.core_pb2.Difficulty.ValueType = ...,
+        step: builtins.int = ...,
+        reward: builtins.float = ...,
+        outcome: codearena.v1.core_pb2.Outcome.ValueType = ...,
+        passed_test_count: builtins.int = ...,
+        repeated: builtins.bool = ...,
+        time_complexity: builtins.str = ...,
+        method: builtins.str = ...,
+        solved: builtins.bool = ...,
+        create_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        proposed_fix: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["create_time", b"create_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["category", b"category", "create_time", b"create_time", "difficulty", b"difficulty", "episode_id", b"episode_id", "method", b"method", "outcome", b"outcome", "passed_test_count", b"passed_test_count", "proposed_fix", b"proposed_fix", "repeated", b"repeated", "reward", b"reward", "run_id", b"run_id", "solved", b"solved", "step", b"step", "task_id", b"task_id", "time_complexity", b"time_complexity"]) -> None: ...
+
+global___ExportStepsResponse = ExportStepsResponse

@@ -56,6 +56,11 @@ class EnvServiceStub(object):
                 request_serializer=codearena_dot_v1_dot_env__service__pb2.StepRequest.SerializeToString,
                 response_deserializer=codearena_dot_v1_dot_env__service__pb2.StepResponse.FromString,
                 _registered_method=True)
+        self.StepStream = channel.stream_stream(
+                '/codearena.v1.EnvService/StepStream',
+                request_serializer=codearena_dot_v1_dot_env__service__pb2.StepStreamRequest.SerializeToString,
+                response_deserializer=codearena_dot_v1_dot_env__service__pb2.StepStreamResponse.FromString,
+                _registered_method=True)
         self.GetState = channel.unary_unary(
                 '/codearena.v1.EnvService/GetState',
                 request_serializer=codearena_dot_v1_dot_env__service__pb2.GetStateRequest.SerializeToString,
@@ -96,6 +101,46 @@ class EnvServiceStub(object):
                 request_serializer=codearena_dot_v1_dot_env__service__pb2.GetTaskRequest.SerializeToString,
                 response_deserializer=codearena_dot_v1_dot_env__service__pb2.GetTaskResponse.FromString,
                 _registered_method=True)
+        self.GetCurriculum = channel.unary_unary(
+                '/codearena.v1.EnvService/GetCurriculum',
+                request_serializer=codearena_dot_v1_dot_env__service__pb2.GetCurriculumRequest.SerializeToString,
+                response_deserializer=codearena_dot_v1_dot_env__service__pb2.GetCurriculumResponse.FromString,
+                _registered_method=True)
+        self.ListMemories = channel.unary_unary(
+                '/codearena.v1.EnvService/ListMemories',
+                request_serializer=codearena_dot_v1_dot_env__service__pb2.ListMemoriesRequest.SerializeToString,
+                response_deserializer=codearena_dot_v1_dot_env__service__pb2.ListMemoriesResponse.FromString,
+                _registered_method=True)
+        self.ImportMemories = channel.unary_unary(
+                '/codearena.v1.EnvService/ImportMemories',
+                request_serializer=codearena_dot_v1_dot_env__service__pb2.ImportMemoriesRequest.SerializeToString,
+                response_deserializer=codearena_dot_v1_dot_env__service__pb2.ImportMemoriesResponse.FromString,
+                _registered_method=True)
+        self.GetStats = channel.unary_unary(
+                '/codearena.v1.EnvService/GetStats',
+                request_serializer=codearena_dot_v1_dot_env__service__pb2.GetStatsRequest.SerializeToString,
+                response_deserializer=codearena_dot_v1_dot_env__service__pb2.GetStatsResponse.FromString,
+                _registered_method=True)
+        self.ListRuns = channel.unary_unary(
+                '/codearena.v1.EnvService/ListRuns',
+                request_serializer=codearena_dot_v1_dot_env__service__pb2.ListRunsRequest.SerializeToString,
+                response_deserializer=codearena_dot_v1_dot_env__service__pb2.ListRunsResponse.FromString,
+                _registered_method=True)
+        self.UpdateRun = channel.unary_unary(
+                '/codearena.v1.EnvService/UpdateRun',
+                request_serializer=codearena_dot_v1_dot_env__service__pb2.UpdateRunRequest.SerializeToString,
+                response_deserializer=codearena_dot_v1_dot_env__service__pb2.UpdateRunResponse.FromString,
+                _registered_method=True)
+        self.RescoreEpisodes = channel.unary_stream(
+                '/codearena.v1.EnvService/RescoreEpisodes',
+                request_serializer=codearena_dot_v1_dot_env__service__pb2.RescoreEpisodesRequest.SerializeToString,
+                response_deserializer=codearena_dot_v1_dot_env__service__pb2.RescoreEpisodesResponse.FromString,
+                _registered_method=True)
+        self.ExportSteps = channel.unary_stream(
+                '/codearena.v1.EnvService/ExportSteps',
+                request_serializer=codearena_dot_v1_dot_env__service__pb2.ExportStepsRequest.SerializeToString,
+                response_deserializer=codearena_dot_v1_dot_env__service__pb2.ExportStepsResponse.FromString,
+                _registered_method=True)
 
 
 class EnvServiceServicer(object):
@@ -123,6 +168,15 @@ class EnvServiceServicer(object):
     def Step(self, request, context):
         """Grades a fix in an episode. The same request_id again returns the stored response and never
         grades twice, so a step may be retried safely.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StepStream(self, request_iterator, context):
+        """Steps of many episodes over one stream. Answers come as they are ready, with the ids of their
+        requests; one that fails carries its own status. At most 64 requests of a stream are under way:
+        the server reads no further until one is answered, so that flow control reaches the client.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -185,6 +239,62 @@ class EnvServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetCurriculum(self, request, context):
+        """Returns where a training run stands in its curriculum.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListMemories(self, request, context):
+        """Lists the best fixes that a training run, or a namespace shared by several, has found.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportMemories(self, request, context):
+        """Adds memories, each only where it is better than what is known; all or none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetStats(self, request, context):
+        """Returns tables about finished and open episodes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRuns(self, request, context):
+        """Lists training runs, the one that was active last first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateRun(self, request, context):
+        """Sets priority and quotas of a training run.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RescoreEpisodes(self, request, context):
+        """Rescores stored steps under another weight profile, or grades them anew, and reports each.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportSteps(self, request, context):
+        """Streams the stored steps, oldest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EnvServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -197,6 +307,11 @@ def add_EnvServiceServicer_to_server(servicer, server):
                     servicer.Step,
                     request_deserializer=codearena_dot_v1_dot_env__service__pb2.StepRequest.FromString,
                     response_serializer=codearena_dot_v1_dot_env__service__pb2.StepResponse.SerializeToString,
+            ),
+            'StepStream': grpc.stream_stream_rpc_method_handler(
+                    servicer.StepStream,
+                    request_deserializer=codearena_dot_v1_dot_env__service__pb2.StepStreamRequest.FromString,
+                    response_serializer=codearena_dot_v1_dot_env__service__pb2.StepStreamResponse.SerializeToString,
             ),
             'GetState': grpc.unary_unary_rpc_method_handler(
                     servicer.GetState,
@@ -237,6 +352,46 @@ def add_EnvServiceServicer_to_server(servicer, server):
                     servicer.GetTask,
                     request_deserializer=codearena_dot_v1_dot_env__service__pb2.GetTaskRequest.FromString,
                     response_serializer=codearena_dot_v1_dot_env__service__pb2.GetTaskResponse.SerializeToString,
+            ),
+            'GetCurriculum': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCurriculum,
+                    request_deserializer=codearena_dot_v1_dot_env__service__pb2.GetCurriculumRequest.FromString,
+                    response_serializer=codearena_dot_v1_dot_env__service__pb2.GetCurriculumResponse.SerializeToString,
+            ),
+            'ListMemories': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMemories,
+                    request_deserializer=codearena_dot_v1_dot_env__service__pb2.ListMemoriesRequest.FromString,
+                    response_serializer=codearena_dot_v1_dot_env__service__pb2.ListMemoriesResponse.SerializeToString,
+            ),
+            'ImportMemories': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImportMemories,
+                    request_deserializer=codearena_dot_v1_dot_env__service__pb2.ImportMemoriesRequest.FromString,
+                    response_serializer=codearena_dot_v1_dot_env__service__pb2.ImportMemoriesResponse.SerializeToString,
+            ),
+            'GetStats': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStats,
+                    request_deserializer=codearena_dot_v1_dot_env__service__pb2.GetStatsRequest.FromString,
+                    response_serializer=codearena_dot_v1_dot_env__service__pb2.GetStatsResponse.SerializeToString,
+            ),
+            'ListRuns': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRuns,
+                    request_deserializer=codearena_dot_v1_dot_env__service__pb2.ListRunsRequest.FromString,
+                    response_serializer=codearena_dot_v1_dot_env__service__pb2.ListRunsResponse.SerializeToString,
+            ),
+            'UpdateRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateRun,
+                    request_deserializer=codearena_dot_v1_dot_env__service__pb2.UpdateRunRequest.FromString,
+                    response_serializer=codearena_dot_v1_dot_env__service__pb2.UpdateRunResponse.SerializeToString,
+            ),
+            'RescoreEpisodes': grpc.unary_stream_rpc_method_handler(
+                    servicer.RescoreEpisodes,
+                    request_deserializer=codearena_dot_v1_dot_env__service__pb2.RescoreEpisodesRequest.FromString,
+                    response_serializer=codearena_dot_v1_dot_env__service__pb2.RescoreEpisodesResponse.SerializeToString,
+            ),
+            'ExportSteps': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportSteps,
+                    request_deserializer=codearena_dot_v1_dot_env__service__pb2.ExportStepsRequest.FromString,
+                    response_serializer=codearena_dot_v1_dot_env__service__pb2.ExportStepsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -305,6 +460,33 @@ class EnvService(object):
             '/codearena.v1.EnvService/Step',
             codearena_dot_v1_dot_env__service__pb2.StepRequest.SerializeToString,
             codearena_dot_v1_dot_env__service__pb2.StepResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StepStream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/codearena.v1.EnvService/StepStream',
+            codearena_dot_v1_dot_env__service__pb2.StepStreamRequest.SerializeToString,
+            codearena_dot_v1_dot_env__service__pb2.StepStreamResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -521,6 +703,222 @@ class EnvService(object):
             '/codearena.v1.EnvService/GetTask',
             codearena_dot_v1_dot_env__service__pb2.GetTaskRequest.SerializeToString,
             codearena_dot_v1_dot_env__service__pb2.GetTaskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCurriculum(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/codearena.v1.EnvService/GetCurriculum',
+            codearena_dot_v1_dot_env__service__pb2.GetCurriculumRequest.SerializeToString,
+            codearena_dot_v1_dot_env__service__pb2.GetCurriculumResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMemories(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/codearena.v1.EnvService/ListMemories',
+            codearena_dot_v1_dot_env__service__pb2.ListMemoriesRequest.SerializeToString,
+            codearena_dot_v1_dot_env__service__pb2.ListMemoriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportMemories(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/codearena.v1.EnvService/ImportMemories',
+            codearena_dot_v1_dot_env__service__pb2.ImportMemoriesRequest.SerializeToString,
+            codearena_dot_v1_dot_env__service__pb2.ImportMemoriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStats(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/codearena.v1.EnvService/GetStats',
+            codearena_dot_v1_dot_env__service__pb2.GetStatsRequest.SerializeToString,
+            codearena_dot_v1_dot_env__service__pb2.GetStatsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRuns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/codearena.v1.EnvService/ListRuns',
+            codearena_dot_v1_dot_env__service__pb2.ListRunsRequest.SerializeToString,
+            codearena_dot_v1_dot_env__service__pb2.ListRunsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/codearena.v1.EnvService/UpdateRun',
+            codearena_dot_v1_dot_env__service__pb2.UpdateRunRequest.SerializeToString,
+            codearena_dot_v1_dot_env__service__pb2.UpdateRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RescoreEpisodes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/codearena.v1.EnvService/RescoreEpisodes',
+            codearena_dot_v1_dot_env__service__pb2.RescoreEpisodesRequest.SerializeToString,
+            codearena_dot_v1_dot_env__service__pb2.RescoreEpisodesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportSteps(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/codearena.v1.EnvService/ExportSteps',
+            codearena_dot_v1_dot_env__service__pb2.ExportStepsRequest.SerializeToString,
+            codearena_dot_v1_dot_env__service__pb2.ExportStepsResponse.FromString,
             options,
             channel_credentials,
             insecure,

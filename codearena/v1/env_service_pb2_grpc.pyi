@@ -47,6 +47,15 @@ class EnvServiceStub:
     grades twice, so a step may be retried safely.
     """
 
+    StepStream: grpc.StreamStreamMultiCallable[
+        codearena.v1.env_service_pb2.StepStreamRequest,
+        codearena.v1.env_service_pb2.StepStreamResponse,
+    ]
+    """Steps of many episodes over one stream. Answers come as they are ready, with the ids of their
+    requests; one that fails carries its own status. At most 64 requests of a stream are under way:
+    the server reads no further until one is answered, so that flow control reaches the client.
+    """
+
     GetState: grpc.UnaryUnaryMultiCallable[
         codearena.v1.env_service_pb2.GetStateRequest,
         codearena.v1.env_service_pb2.GetStateResponse,
@@ -97,6 +106,54 @@ class EnvServiceStub:
     ]
     """Returns one task. Never its hidden tests or reference solution."""
 
+    GetCurriculum: grpc.UnaryUnaryMultiCallable[
+        codearena.v1.env_service_pb2.GetCurriculumRequest,
+        codearena.v1.env_service_pb2.GetCurriculumResponse,
+    ]
+    """Returns where a training run stands in its curriculum."""
+
+    ListMemories: grpc.UnaryUnaryMultiCallable[
+        codearena.v1.env_service_pb2.ListMemoriesRequest,
+        codearena.v1.env_service_pb2.ListMemoriesResponse,
+    ]
+    """Lists the best fixes that a training run, or a namespace shared by several, has found."""
+
+    ImportMemories: grpc.UnaryUnaryMultiCallable[
+        codearena.v1.env_service_pb2.ImportMemoriesRequest,
+        codearena.v1.env_service_pb2.ImportMemoriesResponse,
+    ]
+    """Adds memories, each only where it is better than what is known; all or none."""
+
+    GetStats: grpc.UnaryUnaryMultiCallable[
+        codearena.v1.env_service_pb2.GetStatsRequest,
+        codearena.v1.env_service_pb2.GetStatsResponse,
+    ]
+    """Returns tables about finished and open episodes."""
+
+    ListRuns: grpc.UnaryUnaryMultiCallable[
+        codearena.v1.env_service_pb2.ListRunsRequest,
+        codearena.v1.env_service_pb2.ListRunsResponse,
+    ]
+    """Lists training runs, the one that was active last first."""
+
+    UpdateRun: grpc.UnaryUnaryMultiCallable[
+        codearena.v1.env_service_pb2.UpdateRunRequest,
+        codearena.v1.env_service_pb2.UpdateRunResponse,
+    ]
+    """Sets priority and quotas of a training run."""
+
+    RescoreEpisodes: grpc.UnaryStreamMultiCallable[
+        codearena.v1.env_service_pb2.RescoreEpisodesRequest,
+        codearena.v1.env_service_pb2.RescoreEpisodesResponse,
+    ]
+    """Rescores stored steps under another weight profile, or grades them anew, and reports each."""
+
+    ExportSteps: grpc.UnaryStreamMultiCallable[
+        codearena.v1.env_service_pb2.ExportStepsRequest,
+        codearena.v1.env_service_pb2.ExportStepsResponse,
+    ]
+    """Streams the stored steps, oldest first."""
+
 class EnvServiceAsyncStub:
     """What a training client talks to. An episode is opened with Reset, takes up to five Steps and is
     done when every test passes with full efficiency, after the last step, or when it is closed.
@@ -124,6 +181,15 @@ class EnvServiceAsyncStub:
     ]
     """Grades a fix in an episode. The same request_id again returns the stored response and never
     grades twice, so a step may be retried safely.
+    """
+
+    StepStream: grpc.aio.StreamStreamMultiCallable[
+        codearena.v1.env_service_pb2.StepStreamRequest,
+        codearena.v1.env_service_pb2.StepStreamResponse,
+    ]
+    """Steps of many episodes over one stream. Answers come as they are ready, with the ids of their
+    requests; one that fails carries its own status. At most 64 requests of a stream are under way:
+    the server reads no further until one is answered, so that flow control reaches the client.
     """
 
     GetState: grpc.aio.UnaryUnaryMultiCallable[
@@ -176,6 +242,54 @@ class EnvServiceAsyncStub:
     ]
     """Returns one task. Never its hidden tests or reference solution."""
 
+    GetCurriculum: grpc.aio.UnaryUnaryMultiCallable[
+        codearena.v1.env_service_pb2.GetCurriculumRequest,
+        codearena.v1.env_service_pb2.GetCurriculumResponse,
+    ]
+    """Returns where a training run stands in its curriculum."""
+
+    ListMemories: grpc.aio.UnaryUnaryMultiCallable[
+        codearena.v1.env_service_pb2.ListMemoriesRequest,
+        codearena.v1.env_service_pb2.ListMemoriesResponse,
+    ]
+    """Lists the best fixes that a training run, or a namespace shared by several, has found."""
+
+    ImportMemories: grpc.aio.UnaryUnaryMultiCallable[
+        codearena.v1.env_service_pb2.ImportMemoriesRequest,
+        codearena.v1.env_service_pb2.ImportMemoriesResponse,
+    ]
+    """Adds memories, each only where it is better than what is known; all or none."""
+
+    GetStats: grpc.aio.UnaryUnaryMultiCallable[
+        codearena.v1.env_service_pb2.GetStatsRequest,
+        codearena.v1.env_service_pb2.GetStatsResponse,
+    ]
+    """Returns tables about finished and open episodes."""
+
+    ListRuns: grpc.aio.UnaryUnaryMultiCallable[
+        codearena.v1.env_service_pb2.ListRunsRequest,
+        codearena.v1.env_service_pb2.ListRunsResponse,
+    ]
+    """Lists training runs, the one that was active last first."""
+
+    UpdateRun: grpc.aio.UnaryUnaryMultiCallable[
+        codearena.v1.env_service_pb2.UpdateRunRequest,
+        codearena.v1.env_service_pb2.UpdateRunResponse,
+    ]
+    """Sets priority and quotas of a training run."""
+
+    RescoreEpisodes: grpc.aio.UnaryStreamMultiCallable[
+        codearena.v1.env_service_pb2.RescoreEpisodesRequest,
+        codearena.v1.env_service_pb2.RescoreEpisodesResponse,
+    ]
+    """Rescores stored steps under another weight profile, or grades them anew, and reports each."""
+
+    ExportSteps: grpc.aio.UnaryStreamMultiCallable[
+        codearena.v1.env_service_pb2.ExportStepsRequest,
+        codearena.v1.env_service_pb2.ExportStepsResponse,
+    ]
+    """Streams the stored steps, oldest first."""
+
 class EnvServiceServicer(metaclass=abc.ABCMeta):
     """What a training client talks to. An episode is opened with Reset, takes up to five Steps and is
     done when every test passes with full efficiency, after the last step, or when it is closed.
@@ -207,6 +321,17 @@ class EnvServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[codearena.v1.env_service_pb2.StepResponse, collections.abc.Awaitable[codearena.v1.env_service_pb2.StepResponse]]:
         """Grades a fix in an episode. The same request_id again returns the stored response and never
         grades twice, so a step may be retried safely.
+        """
+
+    @abc.abstractmethod
+    def StepStream(
+        self,
+        request_iterator: _MaybeAsyncIterator[codearena.v1.env_service_pb2.StepStreamRequest],
+        context: _ServicerContext,
+    ) -> typing.Union[collections.abc.Iterator[codearena.v1.env_service_pb2.StepStreamResponse], collections.abc.AsyncIterator[codearena.v1.env_service_pb2.StepStreamResponse]]:
+        """Steps of many episodes over one stream. Answers come as they are ready, with the ids of their
+        requests; one that fails carries its own status. At most 64 requests of a stream are under way:
+        the server reads no further until one is answered, so that flow control reaches the client.
         """
 
     @abc.abstractmethod
@@ -274,5 +399,69 @@ class EnvServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[codearena.v1.env_service_pb2.GetTaskResponse, collections.abc.Awaitable[codearena.v1.env_service_pb2.GetTaskResponse]]:
         """Returns one task. Never its hidden tests or reference solution."""
+
+    @abc.abstractmethod
+    def GetCurriculum(
+        self,
+        request: codearena.v1.env_service_pb2.GetCurriculumRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[codearena.v1.env_service_pb2.GetCurriculumResponse, collections.abc.Awaitable[codearena.v1.env_service_pb2.GetCurriculumResponse]]:
+        """Returns where a training run stands in its curriculum."""
+
+    @abc.abstractmethod
+    def ListMemories(
+        self,
+        request: codearena.v1.env_service_pb2.ListMemoriesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[codearena.v1.env_service_pb2.ListMemoriesResponse, collections.abc.Awaitable[codearena.v1.env_service_pb2.ListMemoriesResponse]]:
+        """Lists the best fixes that a training run, or a namespace shared by several, has found."""
+
+    @abc.abstractmethod
+    def ImportMemories(
+        self,
+        request: codearena.v1.env_service_pb2.ImportMemoriesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[codearena.v1.env_service_pb2.ImportMemoriesResponse, collections.abc.Awaitable[codearena.v1.env_service_pb2.ImportMemoriesResponse]]:
+        """Adds memories, each only where it is better than what is known; all or none."""
+
+    @abc.abstractmethod
+    def GetStats(
+        self,
+        request: codearena.v1.env_service_pb2.GetStatsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[codearena.v1.env_service_pb2.GetStatsResponse, collections.abc.Awaitable[codearena.v1.env_service_pb2.GetStatsResponse]]:
+        """Returns tables about finished and open episodes."""
+
+    @abc.abstractmethod
+    def ListRuns(
+        self,
+        request: codearena.v1.env_service_pb2.ListRunsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[codearena.v1.env_service_pb2.ListRunsResponse, collections.abc.Awaitable[codearena.v1.env_service_pb2.ListRunsResponse]]:
+        """Lists training runs, the one that was active last first."""
+
+    @abc.abstractmethod
+    def UpdateRun(
+        self,
+        request: codearena.v1.env_service_pb2.UpdateRunRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[codearena.v1.env_service_pb2.UpdateRunResponse, collections.abc.Awaitable[codearena.v1.env_service_pb2.UpdateRunResponse]]:
+        """Sets priority and quotas of a training run."""
+
+    @abc.abstractmethod
+    def RescoreEpisodes(
+        self,
+        request: codearena.v1.env_service_pb2.RescoreEpisodesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[collections.abc.Iterator[codearena.v1.env_service_pb2.RescoreEpisodesResponse], collections.abc.AsyncIterator[codearena.v1.env_service_pb2.RescoreEpisodesResponse]]:
+        """Rescores stored steps under another weight profile, or grades them anew, and reports each."""
+
+    @abc.abstractmethod
+    def ExportSteps(
+        self,
+        request: codearena.v1.env_service_pb2.ExportStepsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[collections.abc.Iterator[codearena.v1.env_service_pb2.ExportStepsResponse], collections.abc.AsyncIterator[codearena.v1.env_service_pb2.ExportStepsResponse]]:
+        """Streams the stored steps, oldest first."""
 
 def add_EnvServiceServicer_to_server(servicer: EnvServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

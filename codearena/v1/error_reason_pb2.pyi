@@ -62,6 +62,10 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """INTERNAL: a mistake in CodeArena; the server's log has the trace under metadata `error_id`."""
     ERROR_REASON_BAD_TOKEN: _ErrorReason.ValueType  # 18
     """UNAUTHENTICATED: the bearer token is missing or wrong. Do not retry."""
+    ERROR_REASON_QUOTA_EXCEEDED: _ErrorReason.ValueType  # 19
+    """RESOURCE_EXHAUSTED: the training run has used up its quota; a google.rpc.RetryInfo says when to
+    come back, or close episodes.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why an RPC failed. Sent as `reason` of a google.rpc.ErrorInfo in the status details, without the
@@ -115,4 +119,8 @@ ERROR_REASON_BUG: ErrorReason.ValueType  # 17
 """INTERNAL: a mistake in CodeArena; the server's log has the trace under metadata `error_id`."""
 ERROR_REASON_BAD_TOKEN: ErrorReason.ValueType  # 18
 """UNAUTHENTICATED: the bearer token is missing or wrong. Do not retry."""
+ERROR_REASON_QUOTA_EXCEEDED: ErrorReason.ValueType  # 19
+"""RESOURCE_EXHAUSTED: the training run has used up its quota; a google.rpc.RetryInfo says when to
+come back, or close episodes.
+"""
 global___ErrorReason = ErrorReason

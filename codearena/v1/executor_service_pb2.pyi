@@ -187,6 +187,7 @@ class ExecuteRequest(google.protobuf.message.Message):
     SUITE_FIELD_NUMBER: builtins.int
     RUN_ID_FIELD_NUMBER: builtins.int
     FRESH_FIELD_NUMBER: builtins.int
+    RUN_WEIGHT_FIELD_NUMBER: builtins.int
     code: builtins.str
     """Python source of the program, 1 to 262144 bytes of UTF-8 without NUL."""
     run_id: builtins.str
@@ -195,6 +196,10 @@ class ExecuteRequest(google.protobuf.message.Message):
     """
     fresh: builtins.bool
     """Grade anew, although the verdict of an equal program may be known. The verdict is not kept."""
+    run_weight: builtins.float
+    """The run's share against that of others, from 0.01 to 100; 0 for what the executor is configured
+    to give it.
+    """
     @property
     def suite(self) -> global___Suite:
         """What to grade it against."""
@@ -206,9 +211,10 @@ class ExecuteRequest(google.protobuf.message.Message):
         suite: global___Suite | None = ...,
         run_id: builtins.str = ...,
         fresh: builtins.bool = ...,
+        run_weight: builtins.float = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["suite", b"suite"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["code", b"code", "fresh", b"fresh", "run_id", b"run_id", "suite", b"suite"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["code", b"code", "fresh", b"fresh", "run_id", b"run_id", "run_weight", b"run_weight", "suite", b"suite"]) -> None: ...
 
 global___ExecuteRequest = ExecuteRequest
 
@@ -330,10 +336,13 @@ class ExecuteGroupRequest(google.protobuf.message.Message):
     SUITE_FIELD_NUMBER: builtins.int
     RUN_ID_FIELD_NUMBER: builtins.int
     FRESH_FIELD_NUMBER: builtins.int
+    RUN_WEIGHT_FIELD_NUMBER: builtins.int
     run_id: builtins.str
     """As in ExecuteRequest."""
     fresh: builtins.bool
     """As in ExecuteRequest; then equal codes are graded each by itself."""
+    run_weight: builtins.float
+    """As in ExecuteRequest."""
     @property
     def codes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Python sources, 1 to 256; each 1 to 262144 bytes of UTF-8 without NUL, else that item fails. Equal
@@ -351,9 +360,10 @@ class ExecuteGroupRequest(google.protobuf.message.Message):
         suite: global___Suite | None = ...,
         run_id: builtins.str = ...,
         fresh: builtins.bool = ...,
+        run_weight: builtins.float = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["suite", b"suite"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["codes", b"codes", "fresh", b"fresh", "run_id", b"run_id", "suite", b"suite"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["codes", b"codes", "fresh", b"fresh", "run_id", b"run_id", "run_weight", b"run_weight", "suite", b"suite"]) -> None: ...
 
 global___ExecuteGroupRequest = ExecuteGroupRequest
 
