@@ -12,6 +12,8 @@ import requests
 
 from services.standalone.arena import Arena
 from services.standalone.arena import arena as running_arena
+from tests.postgres import PostgreSQL, programs
+from tests.postgres import running as running_postgresql
 
 # What a developer's own environment must not change in tests: a static judge, SQLite, no token.
 PLAIN_SETTINGS = {
@@ -46,6 +48,14 @@ def docker_engine() -> Iterator[docker.APIClient]:
         raise AssertionError("unreachable") from error
     yield client
     client.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL]:
+    """A PostgreSQL server."""
+    require("postgresql", programs() is not None, "no PostgreSQL server is installed")
+    with running_postgresql(tmp_path_factory.mktemp("postgresql")) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

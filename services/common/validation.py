@@ -46,8 +46,8 @@ def check_text(text: str, field: str, limit_bytes: int | None = None) -> None:
         )
 
 
-def check_id(value: str, field: str, *, required: bool = True) -> None:
-    """Checks an identifier: printable, not blank, at most `MAX_ID_CHARACTERS` characters.
+def check_id(value: str, field: str, *, required: bool = True, most: int = MAX_ID_CHARACTERS) -> None:
+    """Checks an identifier: printable, not blank, at most `most` characters.
 
     Raises:
         StatusError: INVALID_ARGUMENT with INVALID_FIELD.
@@ -56,7 +56,5 @@ def check_id(value: str, field: str, *, required: bool = True) -> None:
         return
     if not value.strip():
         raise invalid(reasons.ERROR_REASON_INVALID_FIELD, field, "is missing")
-    if len(value) > MAX_ID_CHARACTERS or not value.isprintable():
-        raise invalid(
-            reasons.ERROR_REASON_INVALID_FIELD, field, f"must be 1 to {MAX_ID_CHARACTERS} printable characters"
-        )
+    if len(value) > most or not value.isprintable():
+        raise invalid(reasons.ERROR_REASON_INVALID_FIELD, field, f"must be 1 to {most} printable characters")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import time
 import uuid
 import weakref
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import grpc
@@ -19,13 +19,31 @@ from codearena.v1 import judge_service_pb2 as judge
 from services.common.errors import StatusError, invalid, unavailable
 from services.env.baselines import Baselines
 from services.env.catalogue import Catalogue, UnknownTaskError
+from services.env.claims import Claim, Claims
 from services.env.grading import Graded, Grading, Terms, to_grade
 from services.env.hints import Situation, hint
 from services.env.metrics import EnvMetrics
-from services.env.store import Conflict, Episode, Step, Store, StoreDown, UnknownEpisode
+from services.env.store import Conflict, Ending, Episode, Step, Store, StoreDown, UnknownEpisode
 from services.env.task_schema import Task
 
 _ATTEMPTS_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A step that a client asks for.
+
+    Attributes:
+        episode_id: Its episode.
+        request_id: The client's id of the request.
+        fix: What is proposed.
+        method: Who or what made it, or "".
+    """
+
+    episode_id: str
+    request_id: str
+    fix: str
+    method: str = ""
 
 
 class Episodes:
@@ -36,6 +54,7 @@ class Episodes:
         store: Where episodes are kept; nothing of them is kept here.
         grading: Grades fixes.
         baselines: What is wrong with each task's buggy code.
+        claims: Sees to it that one replica at a time grades a step of an episode.
         metrics: Hears of steps and ends.
         max_steps: Steps an episode may take.
     """
@@ -46,6 +65,7 @@ class Episodes:
         store: Store,
         grading: Grading,
         baselines: Baselines,
+        claims: Claims,
         metrics: EnvMetrics,
         max_steps: int,
     ) -> None:
@@ -53,6 +73,7 @@ class Episodes:
         self._store = store
         self._grading = grading
         self._baselines = baselines
+        self._claims = claims
         self._metrics = metrics
         self._max_steps = max_steps
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
@@ -69,7 +90,16 @@ class Episodes:
         with unknown_tasks():
             task = self._catalogue.select(selector, seed)
         error_log = await self._baselines.error_log(task, timeout)
-        episode = Episode(f"ep_{uuid.uuid4().hex}", task.id, run_id, seed, datetime.now(UTC), done=False)
+        episode = Episode(
+            f"ep_{uuid.uuid4().hex}",
+            task.id,
+            run_id,
+            seed,
+            datetime.now(UTC),
+            done=False,
+            category=task.category,
+            difficulty=task.difficulty.value,
+        )
         with store_errors():
             await self._store.create(episode)
         return episode, task, error_log
@@ -81,34 +111,32 @@ class Episodes:
         with unknown_tasks():
             return episode, self._catalogue.get(episode.task_id)
 
-    async def step(self, episode_id: str, request_id: str, fix: str, timeout: float) -> wire.StepResponse:
-        """Grades a fix, or returns the stored response if this request was graded before.
+    async def step(self, asked: Asked, timeout: float) -> wire.StepResponse:
+        """Grades a fix, or returns the stored response if this request was graded before, here or by another replica.
 
         Raises:
             StatusError: The step is not consumed: NOT_FOUND, FAILED_PRECONDITION after the end, INVALID_ARGUMENT if
                 the request_id came with another fix before, UNAVAILABLE and the like for failures of ours.
         """
-        lock = self._locks.setdefault(episode_id, asyncio.Lock())
+        deadline = time.monotonic() + timeout
+        lock = self._locks.setdefault(asked.episode_id, asyncio.Lock())
         async with lock:
-            episode, task = await self.get(episode_id)
-            known = episode.find(request_id)
-            if known is not None:
-                return _replay(known, fix)
-            if episode.done:
-                raise _episode_done(episode_id)
-            try:
-                return await self._grade_step(episode, task, request_id, fix, timeout)
-            except StatusError:
-                self._metrics.step_failed(task.category)
-                raise
+            while True:
+                with store_errors():
+                    async with self._claims.held(asked.episode_id, deadline) as claim:
+                        try:
+                            return await self._step(claim, asked, deadline)
+                        except Conflict:
+                            if time.monotonic() >= deadline:
+                                raise
+                            # Its claim was taken over, or the episode closed: as if it came now.
 
     async def close(self, episode_id: str) -> None:
         """Ends an episode; does nothing to one that has ended. Raises StatusError: NOT_FOUND or UNAVAILABLE."""
         with store_errors():
-            was_open = await self._store.close(episode_id)
-        if was_open:
-            _, task = await self.get(episode_id)
-            self._metrics.episode_ended(task.category, "closed")
+            episode = await self._store.close(episode_id, Ending(datetime.now(UTC)))
+        if episode is not None:
+            self._metrics.episode_ended(episode.category, "closed")
 
     async def subject(self, episode_id: str, timeout: float) -> judge.JudgeServiceProposeFixRequest:
         """Returns what a proposal for an episode's next fix is to build on."""
@@ -147,34 +175,62 @@ class Episodes:
             return episode, task, stored.observation
         return episode, task, self.observation(episode, task, await self._baselines.error_log(task, timeout))
 
-    async def _grade_step(
-        self, episode: Episode, task: Task, request_id: str, fix: str, timeout: float
-    ) -> wire.StepResponse:
+    async def _step(self, claim: Claim, asked: Asked, deadline: float) -> wire.StepResponse:
+        episode = claim.episode
+        known = episode.find(asked.request_id)
+        if known is not None:
+            return _replay(known, asked.fix)
+        if episode.done:
+            raise _episode_done(asked.episode_id)
+        with unknown_tasks():
+            task = self._catalogue.get(episode.task_id)
+        try:
+            return await self._grade_step(claim, task, asked, deadline)
+        except StatusError:
+            self._metrics.step_failed(task.category)
+            raise
+
+    async def _grade_step(self, claim: Claim, task: Task, asked: Asked, deadline: float) -> wire.StepResponse:
         started = time.monotonic()
+        episode = claim.episode
         number = len(episode.steps) + 1
-        graded = await self._grading.grade(task, fix, Terms(timeout, episode.run_id))
-        earned = self._grading.reward(graded, step=number, repeated=episode.has_tried(fix))
+        graded = await self._grading.grade(task, asked.fix, Terms(deadline - started, episode.run_id))
+        repeated = episode.has_tried(asked.fix)
+        earned = self._grading.reward(graded, step=number, repeated=repeated)
         grade = to_grade(graded, earned)
         done = graded.solved or number >= self._max_steps
         outcome = graded.execution.outcome
-        draft = Step(number, request_id, fix, earned.value, outcome, graded.passed, b"")
-        stepped = dataclasses.replace(episode, steps=(*episode.steps, draft), done=done)
+        draft = Step(
+            number,
+            asked.request_id,
+            asked.fix,
+            earned.value,
+            outcome,
+            graded.passed,
+            b"",
+            created=datetime.now(UTC),
+            complexity=graded.review.analysis.time_complexity,
+            method=asked.method,
+            repeated=repeated,
+            tests="".join("01"[test.passed] for test in graded.execution.tests),
+        )
+        stepped = replace(episode, steps=(*episode.steps, draft), done=done)
         observation = self.observation(stepped, task, grade.error_log)
         observation.test_results.extend(grade.test_results)
         observation.hint = _hint(task, graded)
-        response = wire.StepResponse(observation=observation, grade=grade, done=done)
-        step = dataclasses.replace(draft, response=response.SerializeToString())
-        await self._keep(episode.episode_id, step, done=done)
+        response = wire.StepResponse(observation=observation, grade=grade, done=done, absolute_reward=earned.value)
+        step = replace(draft, response=response.SerializeToString())
+        await self._keep(claim, step, Ending(step.created or datetime.now(UTC), graded.solved) if done else None)
         self._metrics.step(task.category, outcome, earned)
         if done:
             self._metrics.episode_ended(task.category, "solved" if graded.solved else "exhausted")
         self._metrics.stage("total", time.monotonic() - started)
         return response
 
-    async def _keep(self, episode_id: str, step: Step, *, done: bool) -> None:
+    async def _keep(self, claim: Claim, step: Step, ending: Ending | None) -> None:
         started = time.monotonic()
-        with store_errors():
-            await self._store.add_step(episode_id, step, done=done)
+        await self._store.add_step(claim.episode.episode_id, claim.holder, step, ending)
+        claim.spent = True
         self._metrics.stage("store", time.monotonic() - started)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import grpc
 import structlog
 from google.protobuf.descriptor import ServiceDescriptor
@@ -13,11 +15,14 @@ from services.common.settings import PeerSettings
 from services.env.analyst import Analyst
 from services.env.baselines import Baselines
 from services.env.catalogue import Catalogue, load_catalogue
+from services.env.claims import Claims
 from services.env.episodes import Episodes
 from services.env.grading import Grading
 from services.env.groups import Groups
 from services.env.metrics import EnvMetrics
+from services.env.migrate import NewerSchema
 from services.env.peers import Peers
+from services.env.pruner import Pruner, Retention
 from services.env.quarantine import MalformedCertificates, quarantined, read_certificates
 from services.env.rewards import PROFILES
 from services.env.servicer import EnvServicer
@@ -25,6 +30,7 @@ from services.env.settings import EnvSettings
 from services.env.store import StoreDown
 from services.env.store_sql import SqlStore
 from services.env.task_files import CatalogueError
+from services.env.transactions import open_database
 
 
 class EnvService:
@@ -43,10 +49,14 @@ class EnvService:
         self._catalogue = self._load_catalogue()
         self._metrics = EnvMetrics(registry, (task.category for task in self._catalogue))
         try:
-            self._store = SqlStore(settings.store_url())
+            self._database = open_database(settings.store_url())
         except ValueError as error:
             raise StartError(f"{error}; check CODEARENA_DATABASE_URL") from error
+        self._store = SqlStore(self._database)
         self._analyst = Analyst(settings.analysis_workers)
+        retention = Retention(settings.retention_days, settings.retention_episodes, settings.retention_interval_seconds)
+        self._pruner = Pruner(self._store, retention)
+        self._pruning: asyncio.Task[None] | None = None
         self._peers: Peers | None = None
         self._servicer: EnvServicer | None = None
 
@@ -78,11 +88,20 @@ class EnvService:
             await self._store.start()
         except StoreDown as error:
             raise StartError(f"{error}; check CODEARENA_DATA_DIR and CODEARENA_DATABASE_URL") from error
+        except NewerSchema as error:
+            raise StartError(str(error)) from error
         await self._analyst.start()
+        self._pruning = asyncio.create_task(self._pruner.run())
         self._peers = Peers(settings.executor_address, settings.judge_address, PeerSettings())
         grading = Grading(self._peers, self._analyst, PROFILES[settings.reward_profile], self._metrics)
         episodes = Episodes(
-            self._catalogue, self._store, grading, Baselines(grading), self._metrics, settings.max_steps
+            self._catalogue,
+            self._store,
+            grading,
+            Baselines(grading),
+            Claims(self._store, settings.claim_seconds),
+            self._metrics,
+            settings.max_steps,
         )
         self._servicer = EnvServicer(
             self._catalogue,
@@ -111,6 +130,9 @@ class EnvService:
 
     async def stop(self) -> None:
         """Closes channels, workers and store."""
+        if self._pruning is not None:
+            self._pruning.cancel()
+            await asyncio.gather(self._pruning, return_exceptions=True)
         if self._peers is not None:
             await self._peers.stop()
         await self._analyst.stop()

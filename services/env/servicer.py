@@ -16,7 +16,7 @@ from codearena.v1 import executor_service_pb2 as executor
 from services.common.errors import invalid
 from services.common.validation import MAX_STDIN_BYTES, check_id, check_source, check_text
 from services.env.catalogue import Catalogue, InvalidPageTokenError
-from services.env.episodes import Episodes, unknown_tasks
+from services.env.episodes import Asked, Episodes, unknown_tasks
 from services.env.grading import Grading, SourceReader, Terms, to_grade
 from services.env.groups import Groups
 from services.env.peers import Peers
@@ -26,6 +26,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 _MAX_SEED = 2**63 - 1
 _MAX_GROUP = 256
 _MAX_LOG_BYTES = 64 * 1024
+_MAX_METHOD = 64
 
 
 class EnvServicer(env_service_pb2_grpc.EnvServiceServicer):
@@ -66,9 +67,9 @@ class EnvServicer(env_service_pb2_grpc.EnvServiceServicer):
         check_id(request.episode_id, "episode_id")
         check_id(request.request_id, "request_id")
         check_source(request.proposed_fix, "proposed_fix")
-        return await self._episodes.step(
-            request.episode_id, request.request_id, request.proposed_fix, self._timeout(context)
-        )
+        check_id(request.method, "method", required=False, most=_MAX_METHOD)
+        asked = Asked(request.episode_id, request.request_id, request.proposed_fix, request.method)
+        return await self._episodes.step(asked, self._timeout(context))
 
     async def GetState(self, request: wire.GetStateRequest, context: Context) -> wire.GetStateResponse:
         """Returns an episode as it stands."""

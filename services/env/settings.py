@@ -32,6 +32,15 @@ class EnvSettings(ServiceSettings):
     max_steps: int = Field(default=5, ge=1, le=100, description="Steps an episode may take.")
     grading_timeout_seconds: float = Field(default=120.0, gt=0, description="For a step whose caller sets no deadline.")
     group_concurrency: int = Field(default=8, ge=1, le=256, description="Fixes of one group that are judged at once.")
+    claim_seconds: float = Field(
+        default=5.0,
+        ge=1,
+        le=300,
+        description="A replica of which nothing was heard for so long has lost the steps that it was grading.",
+    )
+    retention_days: float = Field(default=90.0, gt=0, description="Episodes opened before that are removed.")
+    retention_episodes: int = Field(default=1_000_000, ge=1, description="The oldest of more episodes are removed.")
+    retention_interval_seconds: float = Field(default=600.0, gt=0, description="Time between two looks for those.")
     analysis_workers: int = Field(default=1, ge=1, le=16, description="Processes that read submissions' syntax.")
 
     @field_validator("reward_profile")

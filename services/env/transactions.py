@@ -20,6 +20,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 _BUSY_MILLISECONDS = 5000
+_POSTGRESQL = {"connect_timeout": 5, "options": "-c statement_timeout=20s -c lock_timeout=5s"}
+_POOL_SECONDS = 5.0
 
 
 class Transactions(Protocol):
@@ -46,7 +48,11 @@ def open_database(url: str) -> Transactions:
     """
     try:
         parsed = make_url(url)
-        return SqliteTransactions(parsed) if parsed.get_backend_name() == "sqlite" else AsyncTransactions(parsed)
+        if parsed.get_backend_name() == "sqlite":
+            return SqliteTransactions(parsed)
+        if parsed.drivername in ("postgresql", "postgres"):
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        return AsyncTransactions(parsed)
     except (SQLAlchemyError, ImportError) as error:
         raise ValueError(f"the database URL cannot be used: {error}") from error
 
@@ -60,6 +66,7 @@ class SqliteTransactions:
         self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
         event.listen(self._engine, "connect", _prepare_sqlite)
+        event.listen(self._engine, "begin", _begin_sqlite)
 
     async def read(self, work: Work[T]) -> T:
         """Runs one statement; see `Transactions.read`."""
@@ -95,7 +102,10 @@ class AsyncTransactions:
     """A database with an asynchronous driver."""
 
     def __init__(self, url: URL) -> None:
-        self._engine = create_async_engine(url, hide_parameters=True)
+        extra = _POSTGRESQL if url.get_driver_name() == "psycopg" else {}
+        self._engine = create_async_engine(
+            url, hide_parameters=True, pool_pre_ping=True, pool_size=10, pool_timeout=_POOL_SECONDS, connect_args=extra
+        )
         self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
     async def read(self, work: Work[T]) -> T:
@@ -115,7 +125,14 @@ class AsyncTransactions:
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401  a driver's own connection
     """Sets a connection up: a killed process loses nothing; a power cut may lose the last steps, never the file."""
+    connection.isolation_level = None  # it begins transactions when it is told to, not when it thinks fit
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={_BUSY_MILLISECONDS}", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Begins a transaction as a writer: one that began as a reader could not become one while another writes."""
+    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
