@@ -1054,7 +1054,7 @@ class GetCurriculumRequest(google.protobuf.message.Message):
 
     RUN_ID_FIELD_NUMBER: builtins.int
     run_id: builtins.str
-    """The training run; empty for the episodes that belong to none."""
+    """The training run."""
     def __init__(
         self,
         *,

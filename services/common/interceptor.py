@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import time
 import uuid
@@ -21,6 +22,7 @@ from services.common.metrics import RpcMetrics
 _OURS = "/codearena."
 # gRPC's own types know the synchronous server only.
 Handler = Any
+Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class BoundaryInterceptor(grpc.aio.ServerInterceptor):
@@ -48,6 +50,8 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):
             return handler
         authorized = self._authorized(handler_call_details)
         call = _Call(self._metrics, self._log, method, authorized)
+        if handler.request_streaming:
+            return grpc.stream_stream_rpc_method_handler(call.streams(handler), None, handler.response_serializer)
         if handler.response_streaming:
             return grpc.unary_stream_rpc_method_handler(call.stream(handler), None, handler.response_serializer)
         return grpc.unary_unary_rpc_method_handler(call.unary(handler), None, handler.response_serializer)
@@ -70,7 +74,7 @@ class _Call:
         self._authorized = authorized
 
     def unary(self, handler: Handler) -> Callable[[bytes, Any], Awaitable[Any]]:
-        async def run(raw: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> Any:  # noqa: ANN401
+        async def run(raw: bytes, context: Context) -> Any:  # noqa: ANN401
             started = time.perf_counter()
             code = grpc.StatusCode.OK
             try:
@@ -86,12 +90,23 @@ class _Call:
         return run
 
     def stream(self, handler: Handler) -> Callable[[bytes, Any], AsyncIterator[Any]]:
-        async def run(raw: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+        return self._answered(lambda raw, context: handler.unary_stream(self._decode(handler, raw), context))
+
+    def streams(self, handler: Handler) -> Callable[[AsyncIterator[bytes], Any], AsyncIterator[Any]]:
+        def begin(raw: AsyncIterator[bytes], context: Context) -> AsyncIterator[Any]:
+            self._require_authorized()
+            return handler.stream_stream(self._decode_each(handler, raw), context)
+
+        return self._answered(begin)
+
+    def _answered(self, begin: Callable[[Any, Context], AsyncIterator[Any]]) -> Callable[[Any, Any], AsyncIterator[Any]]:
+        async def run(raw: Any, context: Context) -> AsyncIterator[Any]:  # noqa: ANN401
             started = time.perf_counter()
             code = grpc.StatusCode.OK
             try:
-                async for response in handler.unary_stream(self._decode(handler, raw), context):
-                    yield response
+                async with contextlib.aclosing(begin(raw, context)) as responses:
+                    async for response in responses:
+                        yield response
             except BaseException as error:
                 code, failure = self._classify(error, context)
                 if failure is None:
@@ -102,13 +117,20 @@ class _Call:
 
         return run
 
-    def _decode(self, handler: Handler, raw: bytes) -> Any:  # noqa: ANN401
+    def _require_authorized(self) -> None:
         if not self._authorized:
             raise StatusError(
                 grpc.StatusCode.UNAUTHENTICATED,
                 reasons.ERROR_REASON_BAD_TOKEN,
                 "send the bearer token of this arena in the metadata `authorization`",
             )
+
+    async def _decode_each(self, handler: Handler, raw: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+        async for message in raw:
+            yield self._decode(handler, message)
+
+    def _decode(self, handler: Handler, raw: bytes) -> Any:  # noqa: ANN401
+        self._require_authorized()
         try:
             return handler.request_deserializer(raw)
         except DecodeError as error:
@@ -119,7 +141,7 @@ class _Call:
             ) from error
 
     def _classify(
-        self, error: BaseException, context: grpc.aio.ServicerContext[Any, Any]
+        self, error: BaseException, context: Context
     ) -> tuple[grpc.StatusCode, StatusError | None]:
         """Returns the status of an exception, and what to send unless it passes through as it is."""
         if isinstance(error, StatusError):

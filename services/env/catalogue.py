@@ -100,6 +100,10 @@ class Catalogue:
         except KeyError:
             raise UnknownTaskError(task_id) from None
 
+    def group(self, name: str) -> Sequence[Task]:
+        """Returns the tasks that a category, a difficulty or "auto" stands for; none if nothing has this name."""
+        return tuple(self._groups.get(name, ()))
+
     def select(self, selector: str, seed: int | None = None) -> Task:
         """Chooses a task.
 

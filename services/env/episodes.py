@@ -18,15 +18,39 @@ from codearena.v1 import error_reason_pb2 as reasons
 from codearena.v1 import judge_service_pb2 as judge
 from services.common.errors import StatusError, invalid, unavailable
 from services.env.baselines import Baselines
-from services.env.catalogue import Catalogue, UnknownTaskError
+from services.env.catalogue import AUTO, Catalogue, UnknownTaskError
 from services.env.claims import Claim, Claims
+from services.env.feedback import Feedback
 from services.env.grading import Graded, Grading, Terms, to_grade
 from services.env.hints import Situation, hint
+from services.env.memories import MemoryStore, memory_of, owner_of_episode, to_wire
 from services.env.metrics import EnvMetrics
+from services.env.options import DEFAULTS, Options
+from services.env.progress import Progress
+from services.env.quotas import Quotas
+from services.env.regressions import Attempt, regressions
+from services.env.rewards import Reward, RewardMode, improvement
 from services.env.store import Conflict, Ending, Episode, Step, Store, StoreDown, UnknownEpisode
-from services.env.task_schema import Task
+from services.env.task_schema import Difficulty, Task
 
 _ATTEMPTS_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """An episode that a client asks for.
+
+    Attributes:
+        selector: A task id, a category, a difficulty, or "auto".
+        seed: Chooses among several tasks; None for any.
+        run_id: The training run, or "".
+        options: How it is played.
+    """
+
+    selector: str
+    seed: int | None = None
+    run_id: str = ""
+    options: Options = DEFAULTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +79,9 @@ class Episodes:
         grading: Grades fixes.
         baselines: What is wrong with each task's buggy code.
         claims: Sees to it that one replica at a time grades a step of an episode.
+        progress: Draws for "auto", and moves curricula.
+        memories: Best fixes.
+        quotas: Holds runs to them.
         metrics: Hears of steps and ends.
         max_steps: Steps an episode may take.
     """
@@ -66,6 +93,9 @@ class Episodes:
         grading: Grading,
         baselines: Baselines,
         claims: Claims,
+        progress: Progress,
+        memories: MemoryStore,
+        quotas: Quotas,
         metrics: EnvMetrics,
         max_steps: int,
     ) -> None:
@@ -74,35 +104,47 @@ class Episodes:
         self._grading = grading
         self._baselines = baselines
         self._claims = claims
+        self._progress = progress
+        self._memories = memories
+        self._quotas = quotas
         self._metrics = metrics
         self._max_steps = max_steps
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
 
-    async def reset(self, selector: str, seed: int | None, run_id: str, timeout: float) -> tuple[Episode, Task, str]:
+    async def reset(self, opening: Opening, timeout: float) -> tuple[Episode, Task, wire.Observation]:
         """Opens an episode.
 
         Returns:
-            The episode, its task, and the error log of the task's buggy code.
+            The episode, its task, and what an agent sees first.
 
         Raises:
-            StatusError: NOT_FOUND for an unknown task, UNAVAILABLE where the executor or the store is down.
+            StatusError: NOT_FOUND for an unknown task, RESOURCE_EXHAUSTED if the run has as many open episodes as it
+                may, UNAVAILABLE where the executor or the store is down.
         """
-        with unknown_tasks():
-            task = self._catalogue.select(selector, seed)
+        drawn = opening.selector == AUTO and opening.run_id != ""
+        with store_errors():
+            await self._quotas.open_episode(opening.run_id)
+            if drawn:
+                task = await self._progress.draw(opening.run_id, opening.seed)
+            else:
+                with unknown_tasks():
+                    task = self._catalogue.select(opening.selector, opening.seed)
         error_log = await self._baselines.error_log(task, timeout)
         episode = Episode(
             f"ep_{uuid.uuid4().hex}",
             task.id,
-            run_id,
-            seed,
+            opening.run_id,
+            opening.seed,
             datetime.now(UTC),
             done=False,
             category=task.category,
             difficulty=task.difficulty.value,
+            drawn=drawn,
+            options=opening.options,
         )
         with store_errors():
             await self._store.create(episode)
-        return episode, task, error_log
+            return episode, task, await self._observation(episode, task, error_log)
 
     async def get(self, episode_id: str) -> tuple[Episode, Task]:
         """Returns an episode and its task. Raises StatusError: NOT_FOUND or UNAVAILABLE."""
@@ -134,7 +176,8 @@ class Episodes:
     async def close(self, episode_id: str) -> None:
         """Ends an episode; does nothing to one that has ended. Raises StatusError: NOT_FOUND or UNAVAILABLE."""
         with store_errors():
-            episode = await self._store.close(episode_id, Ending(datetime.now(UTC)))
+            episode = await self._store.get(episode_id)
+            episode = await self._store.close(episode_id, self._ending(episode, datetime.now(UTC), solved=False))
         if episode is not None:
             self._metrics.episode_ended(episode.category, "closed")
 
@@ -156,9 +199,9 @@ class Episodes:
             last_reward=reward,
         )
 
-    def observation(self, episode: Episode, task: Task, error_log: str) -> wire.Observation:
-        """Returns what an agent sees of an episode, apart from the results of its last step."""
-        return wire.Observation(
+    async def _observation(self, episode: Episode, task: Task, error_log: str) -> wire.Observation:
+        """Returns what an agent sees of an episode, apart from the results of its last step. Raises StoreDown."""
+        observation = wire.Observation(
             buggy_code=task.buggy_code,
             error_log=error_log,
             previous_attempts=[_attempt(step) for step in episode.steps],
@@ -166,6 +209,12 @@ class Episodes:
             max_steps=self._max_steps,
             description=task.description,
         )
+        owner = owner_of_episode(episode)
+        if episode.options.offer_memory and owner:
+            known = await self._memories.get(owner, task.id)
+            if known is not None:
+                observation.best_known.CopyFrom(to_wire(known))
+        return observation
 
     async def state(self, episode_id: str, timeout: float) -> tuple[Episode, Task, wire.Observation]:
         """Returns an episode as it stands."""
@@ -173,7 +222,9 @@ class Episodes:
         if episode.steps:
             stored = wire.StepResponse.FromString(episode.steps[-1].response)
             return episode, task, stored.observation
-        return episode, task, self.observation(episode, task, await self._baselines.error_log(task, timeout))
+        error_log = await self._baselines.error_log(task, timeout)
+        with store_errors():
+            return episode, task, await self._observation(episode, task, error_log)
 
     async def _step(self, claim: Claim, asked: Asked, deadline: float) -> wire.StepResponse:
         episode = claim.episode
@@ -192,20 +243,41 @@ class Episodes:
 
     async def _grade_step(self, claim: Claim, task: Task, asked: Asked, deadline: float) -> wire.StepResponse:
         started = time.monotonic()
-        episode = claim.episode
-        number = len(episode.steps) + 1
-        graded = await self._grading.grade(task, asked.fix, Terms(deadline - started, episode.run_id))
-        repeated = episode.has_tried(asked.fix)
-        earned = self._grading.reward(graded, step=number, repeated=repeated)
-        grade = to_grade(graded, earned)
-        done = graded.solved or number >= self._max_steps
-        outcome = graded.execution.outcome
-        draft = Step(
+        episode, options = claim.episode, claim.episode.options
+        run = await self._quotas.grade(episode.run_id)
+        terms = Terms(deadline - started, episode.run_id, weight=run.weight)
+        graded = await self._grading.grade(task, asked.fix, terms)
+        step, earned = self._graded_step(episode, asked, graded)
+        note = regressions(graded.execution.tests, [_passed(step) for step in episode.steps], options.feedback)
+        grade = to_grade(graded, earned, options.feedback, note)
+        if options.reward_mode is RewardMode.IMPROVEMENT:
+            grade.reward = improvement(earned.value, episode.best_reward)
+        done = graded.solved or step.number >= self._max_steps
+        stepped = replace(episode, steps=(*episode.steps, step), done=done)
+        observation = await self._observation(stepped, task, grade.error_log)
+        observation.test_results.extend(grade.test_results)
+        observation.regression = note
+        if options.hints:
+            observation.hint = _hint(task, graded, earned.value, options.feedback)
+        response = wire.StepResponse(observation=observation, grade=grade, done=done, absolute_reward=earned.value)
+        step = replace(step, response=response.SerializeToString())
+        await self._keep(claim, step, self._ending(episode, step.created, solved=graded.solved) if done else None)
+        self._metrics.step(task.category, graded.execution.outcome, earned)
+        if done:
+            self._metrics.episode_ended(task.category, "solved" if graded.solved else "exhausted")
+        self._metrics.stage("total", time.monotonic() - started)
+        return response
+
+    def _graded_step(self, episode: Episode, asked: Asked, graded: Graded) -> tuple[Step, Reward]:
+        """Returns the step as it will be stored, but for its response, and its reward."""
+        number, repeated = len(episode.steps) + 1, episode.has_tried(asked.fix)
+        earned = self._grading.reward(graded, step=number, repeated=repeated, profile=episode.options.reward_profile)
+        step = Step(
             number,
             asked.request_id,
             asked.fix,
             earned.value,
-            outcome,
+            graded.execution.outcome,
             graded.passed,
             b"",
             created=datetime.now(UTC),
@@ -214,22 +286,16 @@ class Episodes:
             repeated=repeated,
             tests="".join("01"[test.passed] for test in graded.execution.tests),
         )
-        stepped = replace(episode, steps=(*episode.steps, draft), done=done)
-        observation = self.observation(stepped, task, grade.error_log)
-        observation.test_results.extend(grade.test_results)
-        observation.hint = _hint(task, graded)
-        response = wire.StepResponse(observation=observation, grade=grade, done=done, absolute_reward=earned.value)
-        step = replace(draft, response=response.SerializeToString())
-        await self._keep(claim, step, Ending(step.created or datetime.now(UTC), graded.solved) if done else None)
-        self._metrics.step(task.category, outcome, earned)
-        if done:
-            self._metrics.episode_ended(task.category, "solved" if graded.solved else "exhausted")
-        self._metrics.stage("total", time.monotonic() - started)
-        return response
+        return step, earned
+
+    def _ending(self, episode: Episode, at: datetime | None, *, solved: bool) -> Ending:
+        advance = self._progress.advance(Difficulty(episode.difficulty)) if episode.drawn else None
+        return Ending(at or datetime.now(UTC), solved, advance)
 
     async def _keep(self, claim: Claim, step: Step, ending: Ending | None) -> None:
         started = time.monotonic()
-        await self._store.add_step(claim.episode.episode_id, claim.holder, step, ending)
+        memory = memory_of(claim.episode, step)
+        await self._store.add_step(claim.episode.episode_id, claim.holder, step, ending, memory)
         claim.spent = True
         self._metrics.stage("store", time.monotonic() - started)
 
@@ -293,7 +359,11 @@ def _attempt(step: Step) -> wire.Attempt:
     )
 
 
-def _hint(task: Task, graded: Graded) -> str:
+def _passed(step: Step) -> Attempt:
+    return step.number, tuple(mark == "1" for mark in step.tests)
+
+
+def _hint(task: Task, graded: Graded, reward: float, feedback: Feedback) -> str:
     execution = graded.execution
     return hint(
         Situation(
@@ -306,5 +376,7 @@ def _hint(task: Task, graded: Graded) -> str:
             total=len(execution.tests),
             efficiency=execution.efficiency if execution.HasField("efficiency") else None,
             analysis=graded.review.analysis,
+            reward=reward,
+            feedback=feedback,
         )
     )

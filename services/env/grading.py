@@ -15,8 +15,8 @@ from codearena.v1 import executor_service_pb2 as executor
 from codearena.v1 import judge_service_pb2 as judge
 from services.common.errors import StatusError
 from services.env.complexity import Analysis
-from services.env.feedback import error_log, visible_results
-from services.env.rewards import Profile, Reward, Score, reward
+from services.env.feedback import Feedback, error_log, visible_results
+from services.env.rewards import PROFILES, Profile, Reward, Score, contributions, reward
 from services.env.task_schema import Task
 
 
@@ -62,11 +62,15 @@ class Terms:
         timeout: Seconds that it may take.
         run_id: The training run, for fair share. May be empty.
         fresh: Whether the tests are to be run although their results for an equal program may be known.
+        profile: Name of the weight profile; "" for the server's.
+        weight: The run's share against that of others.
     """
 
     timeout: float
     run_id: str = ""
     fresh: bool = False
+    profile: str = ""
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +121,9 @@ class Grading:
 
     async def execute(self, task: Task, code: str, terms: Terms) -> executor.ExecuteResponse:
         """Runs a program against a task's tests only."""
-        request = executor.ExecuteRequest(code=code, suite=task.to_suite(), run_id=terms.run_id, fresh=terms.fresh)
+        request = executor.ExecuteRequest(
+            code=code, suite=task.to_suite(), run_id=terms.run_id, fresh=terms.fresh, run_weight=terms.weight
+        )
         return await self._peers.execute(request, terms.timeout)
 
     async def execute_group(
@@ -128,8 +134,9 @@ class Grading:
         Raises:
             StatusError: The executor failed; what it has not yielded is not graded.
         """
-        suite = task.to_suite()
-        request = executor.ExecuteGroupRequest(codes=codes, suite=suite, run_id=terms.run_id, fresh=terms.fresh)
+        request = executor.ExecuteGroupRequest(
+            codes=codes, suite=task.to_suite(), run_id=terms.run_id, fresh=terms.fresh, run_weight=terms.weight
+        )
         async with aclosing(self._peers.execute_group(request, terms.timeout)) as items:
             async for index, result in items:
                 if not isinstance(result, StatusError):
@@ -165,9 +172,10 @@ class Grading:
         self._observe(execution.result())
         return Graded(execution.result(), review.result())
 
-    def reward(self, graded: Graded, *, step: int, repeated: bool) -> Reward:
-        """Returns the reward of a graded fix."""
-        return reward(scores(graded), step=step, repeated=repeated, profile=self._profile)
+    def reward(self, graded: Graded, *, step: int, repeated: bool, profile: str = "") -> Reward:
+        """Returns the reward of a graded fix by a weight profile; "" for the server's."""
+        weights = PROFILES[profile] if profile else self._profile
+        return reward(scores(graded), step=step, repeated=repeated, profile=weights)
 
     def _observe(self, execution: executor.ExecuteResponse) -> None:
         """Counts the stages of an execution, unless there was none."""
@@ -215,23 +223,22 @@ def scores(graded: Graded) -> dict[str, Score]:
     }
 
 
-def to_grade(graded: Graded, earned: Reward) -> wire.Grade:
-    """Puts a grade on the wire, as a client may see it."""
+def to_grade(graded: Graded, earned: Reward, policy: Feedback = Feedback.FULL, note: str = "") -> wire.Grade:
+    """Puts a grade on the wire, as a client may see it.
+
+    Args:
+        graded: What was found.
+        earned: Its reward.
+        policy: How much of it is shown.
+        note: Stands first in the error log.
+    """
     execution = graded.execution
     grade = wire.Grade(
-        reward=earned.value,
-        breakdown=core.RewardBreakdown(
-            scores=dict(earned.scores),
-            weights=dict(earned.weights),
-            penalties=dict(earned.penalties),
-            profile=earned.profile,
-            reasons=dict(earned.reasons),
-        ),
         outcome=execution.outcome,
         passed_test_count=graded.passed,
         total_test_count=len(execution.tests),
-        error_log=error_log(execution),
-        test_results=visible_results(execution.tests),
+        error_log=error_log(execution, policy, note),
+        test_results=visible_results(execution.tests, policy),
         judge_source=graded.review.opinion.source,
         violations=execution.violations,
         usage=execution.usage,
@@ -239,6 +246,22 @@ def to_grade(graded: Graded, earned: Reward) -> wire.Grade:
         complexity=graded.review.analysis.to_proto(),
         cached=execution.cached,
     )
+    set_reward(grade, earned)
     if execution.HasField("efficiency"):
         grade.efficiency.CopyFrom(execution.efficiency)
     return grade
+
+
+def set_reward(grade: wire.Grade, earned: Reward) -> None:
+    """Sets the reward of a grade, and how it came about."""
+    grade.reward = earned.value
+    grade.breakdown.CopyFrom(
+        core.RewardBreakdown(
+            scores=dict(earned.scores),
+            weights=dict(earned.weights),
+            penalties=dict(earned.penalties),
+            profile=earned.profile,
+            reasons=dict(earned.reasons),
+            contributions=contributions(earned),
+        )
+    )

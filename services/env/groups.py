@@ -56,7 +56,7 @@ class Groups:
             code: asyncio.create_task(self._review(task, code, terms, places)) for code in dict.fromkeys(valid.values())
         }
         runs = [self._run(task, batch, executions, terms) for batch in _batches(valid, _room(task))]
-        items = [asyncio.create_task(self._one(index, executions[index], reviews[valid[index]])) for index in valid]
+        items = [asyncio.create_task(self._one(index, executions[index], reviews[valid[index]], terms)) for index in valid]
         try:
             for finished in asyncio.as_completed(items):
                 yield await finished
@@ -84,12 +84,14 @@ class Groups:
                 else:
                     waiting[index].set_result(result)
 
-    async def _one(self, index: int, execution: Execution, review: Awaitable[Review]) -> wire.GradeGroupResponse:
+    async def _one(
+        self, index: int, execution: Execution, review: Awaitable[Review], terms: Terms
+    ) -> wire.GradeGroupResponse:
         try:
             graded = Graded(await execution, await review)
         except StatusError as error:
             return _failed(index, error)
-        earned = self._grading.reward(graded, step=1, repeated=False)
+        earned = self._grading.reward(graded, step=1, repeated=False, profile=terms.profile)
         return wire.GradeGroupResponse(index=index, grade=to_grade(graded, earned))
 
 

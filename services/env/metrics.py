@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily
@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 
 from codearena.v1 import core_pb2 as core
 from services.env.rewards import COMPONENTS, Reward
+from services.env.task_schema import Difficulty
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 _SHARES = tuple(tenth / 10 for tenth in range(11))
@@ -32,6 +33,9 @@ class EnvMetrics:
         names = sorted(set(categories))
         self._categories = frozenset(names[:_MAX_CATEGORIES])
         self._active = Gauge("codearena_episodes_active", "Open episodes.", registry=registry)
+        self._levels = Gauge(
+            "codearena_curriculum_level", "Training runs at each level of the curriculum.", ("level",), registry=registry
+        )
         labels = ("task_category", "outcome")
         self._episodes = Counter("codearena_episodes", "Finished episodes.", labels, registry=registry)
         self._steps = Counter("codearena_steps", "Graded steps.", labels, registry=registry)
@@ -54,6 +58,7 @@ class EnvMetrics:
         self._declare([*names[:_MAX_CATEGORIES], *([_OTHER] if len(names) > _MAX_CATEGORIES else [])])
 
     def _declare(self, categories: Iterable[str]) -> None:
+        self.levels({})
         for stage in _STAGES:
             self._seconds.labels(stage)
         for category in categories:
@@ -73,6 +78,11 @@ class EnvMetrics:
     def open_episodes(self, count: int) -> None:
         """Sets the number of open episodes."""
         self._active.set(count)
+
+    def levels(self, runs: Mapping[str, int]) -> None:
+        """Sets how many training runs are at each level."""
+        for level in Difficulty:
+            self._levels.labels(level.value).set(runs.get(level.value, 0))
 
     def episode_ended(self, category: str, outcome: str) -> None:
         """Counts an episode that ended: solved, exhausted or closed."""

@@ -13,20 +13,29 @@ from codearena.v1 import env_service_pb2, env_service_pb2_grpc
 from services.common.errors import StartError
 from services.common.settings import PeerSettings
 from services.env.analyst import Analyst
+from services.env.archive_sql import SqlArchive
 from services.env.baselines import Baselines
 from services.env.catalogue import Catalogue, load_catalogue
 from services.env.claims import Claims
+from services.env.curricula_sql import SqlCurricula
 from services.env.episodes import Episodes
 from services.env.grading import Grading
 from services.env.groups import Groups
+from services.env.memories_sql import SqlMemories
 from services.env.metrics import EnvMetrics
 from services.env.migrate import NewerSchema
 from services.env.peers import Peers
+from services.env.progress import Progress
 from services.env.pruner import Pruner, Retention
 from services.env.quarantine import MalformedCertificates, quarantined, read_certificates
+from services.env.quotas import Quotas
+from services.env.rescoring import Rescoring
 from services.env.rewards import PROFILES
+from services.env.run_handlers import RunParts
+from services.env.runs_sql import SqlRuns
 from services.env.servicer import EnvServicer
 from services.env.settings import EnvSettings
+from services.env.stats_sql import SqlStats
 from services.env.store import StoreDown
 from services.env.store_sql import SqlStore
 from services.env.task_files import CatalogueError
@@ -53,6 +62,7 @@ class EnvService:
         except ValueError as error:
             raise StartError(f"{error}; check CODEARENA_DATABASE_URL") from error
         self._store = SqlStore(self._database)
+        self._curricula = SqlCurricula(self._database)
         self._analyst = Analyst(settings.analysis_workers)
         retention = Retention(settings.retention_days, settings.retention_episodes, settings.retention_interval_seconds)
         self._pruner = Pruner(self._store, retention)
@@ -93,26 +103,50 @@ class EnvService:
         await self._analyst.start()
         self._pruning = asyncio.create_task(self._pruner.run())
         self._peers = Peers(settings.executor_address, settings.judge_address, PeerSettings())
-        grading = Grading(self._peers, self._analyst, PROFILES[settings.reward_profile], self._metrics)
+        self._servicer = self._assemble(self._peers)
+        self._log.info("catalogue", tasks=len(self._catalogue), digest=self._catalogue.digest[:12])
+
+    def _assemble(self, peers: Peers) -> EnvServicer:
+        settings, database = self._settings, self._database
+        grading = Grading(peers, self._analyst, PROFILES[settings.reward_profile], self._metrics)
+        progress = Progress(self._catalogue, self._curricula, settings.curriculum_rules())
+        memories = SqlMemories(database)
+        runs = SqlRuns(database)
+        quotas = Quotas(runs)
         episodes = Episodes(
             self._catalogue,
             self._store,
             grading,
             Baselines(grading),
             Claims(self._store, settings.claim_seconds),
+            progress,
+            memories,
+            quotas,
             self._metrics,
             settings.max_steps,
         )
-        self._servicer = EnvServicer(
+        parts = RunParts(
+            self._catalogue,
+            progress,
+            memories,
+            SqlStats(database),
+            runs,
+            Rescoring(self._catalogue, SqlArchive(database), grading),
+            settings.reward_profile,
+            settings.grading_timeout_seconds,
+        )
+        return EnvServicer(
+            parts,
             self._catalogue,
             episodes,
             grading,
             Groups(grading, settings.group_concurrency),
-            self._peers,
+            peers,
             self._analyst,
+            quotas,
+            settings.options(),
             settings.grading_timeout_seconds,
         )
-        self._log.info("catalogue", tasks=len(self._catalogue), digest=self._catalogue.digest[:12])
 
     def register(self, server: grpc.aio.Server) -> None:
         """Adds the handlers."""
@@ -123,6 +157,7 @@ class EnvService:
         """Returns whether the store answers."""
         try:
             self._metrics.open_episodes(await self._store.count_open())
+            self._metrics.levels(await self._curricula.count_levels())
         except StoreDown as error:
             self._log.warning("not ready", why=str(error))
             return False

@@ -10,16 +10,20 @@ from typing import Any
 import grpc
 
 from codearena.v1 import env_service_pb2 as wire
-from codearena.v1 import env_service_pb2_grpc, judge_service_pb2
+from codearena.v1 import judge_service_pb2
 from codearena.v1 import error_reason_pb2 as reasons
 from codearena.v1 import executor_service_pb2 as executor
 from services.common.errors import invalid
 from services.common.validation import MAX_STDIN_BYTES, check_id, check_source, check_text
 from services.env.catalogue import Catalogue, InvalidPageTokenError
-from services.env.episodes import Asked, Episodes, unknown_tasks
+from services.env.episodes import Asked, Episodes, Opening, store_errors, unknown_tasks
 from services.env.grading import Grading, SourceReader, Terms, to_grade
 from services.env.groups import Groups
+from services.env.options import Options, check_profile, read_options
 from services.env.peers import Peers
+from services.env.quotas import Quotas
+from services.env.run_handlers import RunHandlers, RunParts
+from services.env.streams import Handle, answer_steps
 from services.env.task_schema import Difficulty, Task
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -29,25 +33,31 @@ _MAX_LOG_BYTES = 64 * 1024
 _MAX_METHOD = 64
 
 
-class EnvServicer(env_service_pb2_grpc.EnvServiceServicer):
+class EnvServicer(RunHandlers):
     """Answers `codearena.v1.EnvService`."""
 
     def __init__(
         self,
+        runs: RunParts,
         catalogue: Catalogue,
         episodes: Episodes,
         grading: Grading,
         groups: Groups,
         peers: Peers,
         reader: SourceReader,
+        quotas: Quotas,
+        options: Options,
         default_timeout: float,
     ) -> None:
+        super().__init__(runs)
         self._catalogue = catalogue
         self._episodes = episodes
         self._grading = grading
         self._groups = groups
         self._peers = peers
         self._reader = reader
+        self._quotas = quotas
+        self._options = options
         self._default_timeout = default_timeout
 
     async def Reset(self, request: wire.ResetRequest, context: Context) -> wire.ResetResponse:
@@ -57,19 +67,32 @@ class EnvServicer(env_service_pb2_grpc.EnvServiceServicer):
         seed = request.seed if request.HasField("seed") else None
         if seed is not None and not 0 <= seed <= _MAX_SEED:
             raise invalid(reasons.ERROR_REASON_INVALID_FIELD, "seed", "must not be negative")
-        opened = await self._episodes.reset(request.task_id, seed, request.run_id, self._timeout(context))
-        episode, task, error_log = opened
-        observation = self._episodes.observation(episode, task, error_log)
+        opening = Opening(request.task_id, seed, request.run_id, read_options(request.options, self._options))
+        episode, task, observation = await self._episodes.reset(opening, self._timeout(context))
         return wire.ResetResponse(episode_id=episode.episode_id, task=task.to_public(), observation=observation)
 
     async def Step(self, request: wire.StepRequest, context: Context) -> wire.StepResponse:
         """Grades a fix in an episode, once for each request_id."""
+        return await self._step(request, self._timeout(context))
+
+    async def StepStream(
+        self, request_iterator: AsyncIterator[wire.StepStreamRequest], context: Context
+    ) -> AsyncIterator[wire.StepStreamResponse]:
+        """Grades fixes of many episodes; each answer is sent as it is ready."""
+        async with aclosing(answer_steps(request_iterator, self._step_of(context))) as responses:
+            async for response in responses:
+                yield response
+
+    def _step_of(self, context: Context) -> Handle:
+        return lambda request: self._step(request, self._timeout(context))
+
+    async def _step(self, request: wire.StepRequest, timeout: float) -> wire.StepResponse:
         check_id(request.episode_id, "episode_id")
         check_id(request.request_id, "request_id")
         check_source(request.proposed_fix, "proposed_fix")
         check_id(request.method, "method", required=False, most=_MAX_METHOD)
         asked = Asked(request.episode_id, request.request_id, request.proposed_fix, request.method)
-        return await self._episodes.step(asked, self._timeout(context))
+        return await self._episodes.step(asked, timeout)
 
     async def GetState(self, request: wire.GetStateRequest, context: Context) -> wire.GetStateResponse:
         """Returns an episode as it stands."""
@@ -99,9 +122,10 @@ class EnvServicer(env_service_pb2_grpc.EnvServiceServicer):
         check_id(request.run_id, "run_id", required=False)
         check_source(request.code, "code")
         task = self._task(request.task_id)
-        terms = Terms(self._timeout(context), request.run_id, request.fresh)
+        terms = await self._terms(request, self._timeout(context))
         graded = await self._grading.grade(task, request.code, terms)
-        return wire.GradeResponse(grade=to_grade(graded, self._grading.reward(graded, step=1, repeated=False)))
+        earned = self._grading.reward(graded, step=1, repeated=False, profile=terms.profile)
+        return wire.GradeResponse(grade=to_grade(graded, earned))
 
     async def GradeGroup(
         self, request: wire.GradeGroupRequest, context: Context
@@ -112,7 +136,7 @@ class EnvServicer(env_service_pb2_grpc.EnvServiceServicer):
         if not 1 <= len(request.codes) <= _MAX_GROUP:
             raise invalid(reasons.ERROR_REASON_INVALID_FIELD, "codes", f"must be 1 to {_MAX_GROUP} sources")
         task = self._task(request.task_id)
-        terms = Terms(self._group_timeout(context, len(request.codes)), request.run_id, request.fresh)
+        terms = await self._terms(request, self._group_timeout(context, len(request.codes)), len(request.codes))
         async with aclosing(self._groups.grade(task, list(request.codes), terms)) as responses:
             async for response in responses:
                 yield response
@@ -172,6 +196,15 @@ class EnvServicer(env_service_pb2_grpc.EnvServiceServicer):
         """Returns one task."""
         check_id(request.task_id, "task_id")
         return wire.GetTaskResponse(task=self._task(request.task_id).to_public())
+
+    async def _terms(
+        self, request: wire.GradeRequest | wire.GradeGroupRequest, timeout: float, count: int = 1
+    ) -> Terms:
+        """Returns on what terms a run has fixes graded, if its quota allows."""
+        profile = check_profile(request.reward_profile, "reward_profile")
+        with store_errors():
+            run = await self._quotas.grade(request.run_id, count)
+        return Terms(timeout, request.run_id, request.fresh, profile, run.weight)
 
     def _task(self, task_id: str) -> Task:
         with unknown_tasks():

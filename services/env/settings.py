@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from services.common.settings import ServiceSettings
-from services.env.rewards import PROFILES
+from services.env.curriculum import CurriculumRules
+from services.env.feedback import Feedback
+from services.env.options import Options
+from services.env.rewards import PROFILES, RewardMode
 
 CERTIFICATES_NAME = "certificates.json"
 DEFAULT_TASKS = Path(__file__).resolve().parents[2] / "tasks"
@@ -41,6 +45,14 @@ class EnvSettings(ServiceSettings):
     retention_days: float = Field(default=90.0, gt=0, description="Episodes opened before that are removed.")
     retention_episodes: int = Field(default=1_000_000, ge=1, description="The oldest of more episodes are removed.")
     retention_interval_seconds: float = Field(default=600.0, gt=0, description="Time between two looks for those.")
+    feedback: Feedback = Field(default=Feedback.FULL, description="What a failing test reveals: full, visible, counts.")
+    hints: bool = Field(default=True, description="Whether hints are given at all.")
+    reward_mode: RewardMode = Field(default=RewardMode.ABSOLUTE, description="absolute or improvement.")
+    curriculum_window: int = Field(default=20, description="Episodes that the mean reward of a level is over, at most.")
+    curriculum_minimum: int = Field(default=10, description="Episodes before a level is left.")
+    curriculum_escalate_above: float = Field(default=0.80, description="A mean reward over this is one for a harder level.")
+    curriculum_deescalate_below: float = Field(default=0.35, description="One under this is one for an easier level.")
+    curriculum_hysteresis: float = Field(default=0.05, description="By how much more to undo the last move.")
     analysis_workers: int = Field(default=1, ge=1, le=16, description="Processes that read submissions' syntax.")
 
     @field_validator("reward_profile")
@@ -49,6 +61,25 @@ class EnvSettings(ServiceSettings):
         if name not in PROFILES:
             raise ValueError(f"no reward profile {name!r}; there are {', '.join(PROFILES)}")
         return name
+
+    @model_validator(mode="after")
+    def _has_rules(self) -> Self:
+        self.curriculum_rules()
+        return self
+
+    def curriculum_rules(self) -> CurriculumRules:
+        """Returns when a level of the curriculum is left. Raises ValueError for rules that make no sense."""
+        return CurriculumRules(
+            self.curriculum_window,
+            self.curriculum_minimum,
+            self.curriculum_escalate_above,
+            self.curriculum_deescalate_below,
+            self.curriculum_hysteresis,
+        )
+
+    def options(self) -> Options:
+        """Returns how an episode is played if its client does not choose."""
+        return Options(feedback=self.feedback, hints=self.hints, reward_mode=self.reward_mode)
 
     @property
     def certificates_file(self) -> Path:

@@ -54,7 +54,7 @@ class SqlStore:
 
     async def get(self, episode_id: str) -> Episode:
         """Reads an episode and its steps."""
-        return await answered(self._database.read(lambda connection: _get(connection, episode_id)))
+        return await answered(self._database.read(lambda connection: read_episode(connection, episode_id)))
 
     async def claim(self, episode_id: str, holder: str, seconds: float) -> Episode:
         """Takes a claim that is free, expired or held already."""
@@ -101,7 +101,8 @@ def _create(connection: Connection, episode: Episode) -> None:
     connection.execute(insert(EPISODES), values | {"options": episode.options.model_dump_json(exclude_defaults=True)})
 
 
-def _get(connection: Connection, episode_id: str) -> Episode:
+def read_episode(connection: Connection, episode_id: str) -> Episode:
+    """Reads an episode with its steps. Raises UnknownEpisode."""
     rows = connection.execute(_EPISODE_WITH_STEPS, {"wanted": episode_id}).all()
     if not rows:
         raise UnknownEpisode(episode_id)
@@ -137,7 +138,7 @@ def _claim(connection: Connection, episode_id: str, holder: str, seconds: float)
     if taken is None:
         expires = connection.execute(select(CLAIMS.c.expires).where(CLAIMS.c.episode_id == episode_id)).scalar()
         raise Claimed(max(0.0, (expires or now) - now))
-    return _get(connection, episode_id)
+    return read_episode(connection, episode_id)
 
 
 def _renew(connection: Connection, episode_id: str, holder: str, seconds: float) -> bool:
@@ -182,7 +183,7 @@ def _update_open(connection: Connection, episode_id: str, changes: dict[str, Any
 
 def _close(connection: Connection, episode_id: str, ending: Ending) -> Episode | None:
     closed = _update_open(connection, episode_id, {}, ending)
-    episode = _get(connection, episode_id)
+    episode = read_episode(connection, episode_id)
     return episode if closed else None
 
 

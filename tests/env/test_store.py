@@ -129,7 +129,7 @@ async def test_of_many_who_claim_an_episode_one_holds_it(store, url):
     assert results.count(EPISODE) == 1
     refused = [result for result in results if isinstance(result, Claimed)]
     assert len(refused) == 9
-    assert all(0 < claimed.seconds <= 60 for claimed in refused)
+    assert all(0 < claimed.seconds < 70 for claimed in refused)
 
 
 async def test_of_many_writers_of_one_step_the_holder_wins(store, url):
