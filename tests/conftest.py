@@ -71,3 +71,11 @@ async def arena(arena_data: Path) -> AsyncIterator[Arena]:
         port=0, private=True, data_dir=arena_data, sandbox_backend="process", slots=2, **PLAIN_SETTINGS
     ) as running:
         yield running
+
+
+@pytest.fixture
+def own_postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL]:
+    """A PostgreSQL server of one's own, which may be stopped and started."""
+    require("postgresql", programs() is not None, "no PostgreSQL server is installed")
+    with running_postgresql(tmp_path_factory.mktemp("own")) as server:
+        yield server

@@ -63,14 +63,14 @@ class Terms:
         run_id: The training run, for fair share. May be empty.
         fresh: Whether the tests are to be run although their results for an equal program may be known.
         profile: Name of the weight profile; "" for the server's.
-        weight: The run's share against that of others.
+        weight: The run's share against that of others; 0 for what the executor gives it.
     """
 
     timeout: float
     run_id: str = ""
     fresh: bool = False
     profile: str = ""
-    weight: float = 1.0
+    weight: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

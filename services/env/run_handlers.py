@@ -208,7 +208,7 @@ def _stats_row(row: Row) -> wire.StatsRow:
 def _run(record: RunRecord) -> wire.Run:
     run = wire.Run(
         run_id=record.run_id,
-        weight=record.terms.weight,
+        weight=record.terms.weight or 1.0,
         max_open_episodes=record.terms.max_open_episodes,
         max_gradings_per_minute=record.terms.max_gradings_per_minute,
         episode_count=record.episodes,

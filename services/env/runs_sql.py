@@ -17,12 +17,12 @@ class Terms:
     """What a training run is given.
 
     Attributes:
-        weight: Its share of the executor against that of others.
+        weight: Its share of the executor against that of others; 0 if it was not set.
         max_open_episodes: Episodes it may have open at once; 0 for any number.
         max_gradings_per_minute: Gradings it may begin within a minute; 0 for any number.
     """
 
-    weight: float = 1.0
+    weight: float = 0.0
     max_open_episodes: int = 0
     max_gradings_per_minute: int = 0
 

@@ -18,10 +18,12 @@ class Ask:
     Attributes:
         run_id: The training run; runs share the executor fairly. "" is a run of its own.
         deadline: Monotonic time after which nobody waits for the answer; None if it has none.
+        weight: The run's share against that of others; 0 for the one that is configured.
     """
 
     run_id: str = ""
     deadline: float | None = None
+    weight: float = 0.0
 
     @property
     def too_late(self) -> bool:

@@ -78,7 +78,7 @@ class SlotQueue:
             self._free -= 1
             self._changed()
             self._observer.waited(0.0)
-            return self._shares.charge(ask.run_id, self._clock())
+            return self._shares.charge(ask.run_id, self._clock(), ask.weight)
         return await self._wait(self._join(ask))
 
     def give(self, ticket: Ticket) -> None:
@@ -99,7 +99,7 @@ class SlotQueue:
 
     def _join(self, ask: Ask) -> Place:
         if self._shares.waiting >= self._options.places:
-            robbed = self._shares.steal(ask.run_id)
+            robbed = self._shares.steal(ask.run_id, ask.weight)
             if robbed is None:
                 raise self._full(f"{self._shares.waiting} requests wait already")
             _refuse(robbed, self._full("the queue is full, and a run with fewer requests in it took this place"))
@@ -128,7 +128,7 @@ class SlotQueue:
                 _refuse(place, too_late())
             elif not place.slot.done():
                 self._free -= 1
-                place.slot.set_result(self._shares.charge(place.ask.run_id, now))
+                place.slot.set_result(self._shares.charge(place.ask.run_id, now, place.ask.weight))
 
     def _full(self, why: str) -> StatusError:
         guess = self._shares.cost_seconds / self._options.slots

@@ -97,7 +97,7 @@ class References:
         """
         task = self._known.get(suite.digest)
         if task is None or self._is_stale(task, older_than):
-            task = asyncio.create_task(self._measure(suite, Ask(ask.run_id)))
+            task = asyncio.create_task(self._measure(suite, Ask(ask.run_id, weight=ask.weight)))
             self._known[suite.digest] = task
             while len(self._known) > _KEPT:
                 self._known.popitem(last=False)

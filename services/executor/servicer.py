@@ -23,6 +23,7 @@ from services.executor.verdicts import Verdicts
 
 Context = grpc.aio.ServicerContext[Any, Any]
 MAX_GROUP = 256
+_LEAST_WEIGHT, _MOST_WEIGHT = 0.01, 100.0
 
 
 class ExecutorServicer(executor_service_pb2_grpc.ExecutorServiceServicer):
@@ -37,7 +38,7 @@ class ExecutorServicer(executor_service_pb2_grpc.ExecutorServiceServicer):
     async def Execute(self, request: wire.ExecuteRequest, context: Context) -> wire.ExecuteResponse:
         """Grades a program against a suite."""
         check_source(request.code, "code")
-        ask = _ask(request.run_id, context)
+        ask = _ask(request.run_id, context, request.run_weight)
         return await self._verdicts.of(request.code, self._suites.check(request.suite), ask, fresh=request.fresh)
 
     async def ExecuteGroup(
@@ -46,7 +47,7 @@ class ExecutorServicer(executor_service_pb2_grpc.ExecutorServiceServicer):
         """Grades several programs against one suite; each answer is sent as it is ready."""
         if not 1 <= len(request.codes) <= MAX_GROUP:
             raise invalid(reasons.ERROR_REASON_INVALID_FIELD, "codes", f"must be 1 to {MAX_GROUP} sources")
-        ask = _ask(request.run_id, context)
+        ask = _ask(request.run_id, context, request.run_weight)
         suite = self._suites.check(request.suite)
         async with aclosing(self._groups.grade(list(request.codes), suite, ask, fresh=request.fresh)) as responses:
             async for response in responses:
@@ -62,12 +63,16 @@ class ExecutorServicer(executor_service_pb2_grpc.ExecutorServiceServicer):
         return await self._executions.run(request.code, request.stdin, limits.resolve(request.limits), ask)
 
 
-def _ask(run_id: str, context: Context) -> Ask:
+def _ask(run_id: str, context: Context, weight: float = 0.0) -> Ask:
     """Returns on whose behalf a call is, and until when.
 
     Raises:
-        StatusError: INVALID_ARGUMENT for a malformed run_id.
+        StatusError: INVALID_ARGUMENT for a malformed run_id or a weight out of range.
     """
     check_id(run_id, "run_id", required=False)
+    if weight and not _LEAST_WEIGHT <= weight <= _MOST_WEIGHT:
+        raise invalid(
+            reasons.ERROR_REASON_INVALID_FIELD, "run_weight", f"must be 0, or from {_LEAST_WEIGHT} to {_MOST_WEIGHT}"
+        )
     remaining = context.time_remaining()
-    return Ask(run_id, None if remaining is None else time.monotonic() + remaining)
+    return Ask(run_id, None if remaining is None else time.monotonic() + remaining, weight)

@@ -92,7 +92,7 @@ class Shares:
     """The accounts of all runs. At most 1,024 idle ones are remembered, and none once all are idle.
 
     Args:
-        weights: Weight by run id; 1 for those not named.
+        weights: Weight by run id of those whose requests bring none; 1 for those not named.
     """
 
     def __init__(self, weights: Mapping[str, float]) -> None:
@@ -111,7 +111,7 @@ class Shares:
 
     def join(self, ask: Ask) -> Place:
         """Appends a request to the line of its run."""
-        run = self._run(ask.run_id)
+        run = self._run(ask.run_id, ask.weight)
         if not run.places:
             run.tag = max(run.tag, self._served)
         self._arrivals += 1
@@ -135,9 +135,9 @@ class Shares:
         self.waiting -= 1
         return place
 
-    def steal(self, run_id: str) -> Place | None:
+    def steal(self, run_id: str, weight: float = 0.0) -> Place | None:
         """Takes a place for a newcomer from the run that holds most; None if that would not make it fairer."""
-        run = self._run(run_id)
+        run = self._run(run_id, weight)
         most = max(self._runs.values(), key=lambda run: len(run.places) / run.weight)
         if (len(run.places) + 1) / run.weight >= len(most.places) / most.weight:
             return None
@@ -145,9 +145,9 @@ class Shares:
         self.waiting -= 1
         return place
 
-    def charge(self, run_id: str, now: float) -> Ticket:
+    def charge(self, run_id: str, now: float, weight: float = 0.0) -> Ticket:
         """Grants a slot to a run."""
-        run = self._run(run_id)
+        run = self._run(run_id, weight)
         run.tag = max(run.tag, self._served) if run.idle else run.tag
         self._served = max(self._served, run.turn(now)[0])
         ticket = Ticket(run, run.cost_seconds, now)
@@ -168,12 +168,14 @@ class Shares:
             self._runs.clear()
             self._served = 0.0
 
-    def _run(self, run_id: str) -> Run:
+    def _run(self, run_id: str, weight: float) -> Run:
         if run_id not in self._runs:
             if len(self._runs) >= _KEPT_RUNS:
                 self._forget()
-            self._runs[run_id] = Run(self._weights.get(run_id, 1.0), self.cost_seconds)
-        return self._runs[run_id]
+            self._runs[run_id] = Run(1.0, self.cost_seconds)
+        run = self._runs[run_id]
+        run.weight = weight or self._weights.get(run_id, 1.0)
+        return run
 
     def _forget(self) -> None:
         """Forgets the half of the idle runs that are owed most: they would start level with the others anyway."""

@@ -93,7 +93,7 @@ class Verdicts:
         async with in_time(ask):
             if fresh or not self._keeps:
                 return (await self._grader.grade(code, suite, ask)).response
-            return await self._known(code, suite, ask.run_id)
+            return await self._known(code, suite, ask)
 
     async def stop(self) -> None:
         """Ends gradings under way, and leaves the store."""
@@ -101,13 +101,13 @@ class Verdicts:
         if self._store is not None:
             await self._store.stop()
 
-    async def _known(self, code: str, suite: CheckedSuite, run_id: str) -> wire.ExecuteResponse:
+    async def _known(self, code: str, suite: CheckedSuite, ask: Ask) -> wire.ExecuteResponse:
         key = verdict_key(code, suite, self._judge)
         response = self._cache.get(key)
         if response is None:
             # The work has no deadline of its own: it may be that of one who comes later and waits for longer.
-            work = partial(self._make, key, code, suite, Ask(run_id))
-            response, first = await self._flights.join((key, run_id), work)
+            work = partial(self._make, key, code, suite, Ask(ask.run_id, weight=ask.weight))
+            response, first = await self._flights.join((key, ask.run_id), work)
             response = response if first else repeated(response)
         self._observer.asked(known=response.cached)
         return response
