@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from codearena._cli.catalogue import health, tasks
+from codearena._cli.curriculum import simulate_curriculum
 from codearena._cli.demo import demo
 from codearena._cli.grading import grade, run
 from codearena._cli.play import play
@@ -45,5 +46,5 @@ def cli(ctx: click.Context) -> None:
     ctx.ensure_object(Session)
 
 
-for _command in (health, tasks, grade, play, run, demo):
+for _command in (health, tasks, grade, play, run, demo, simulate_curriculum):
     cli.add_command(_command)

@@ -235,7 +235,7 @@ def test_interruption_ends_with_130(run, monkeypatch):
     "command",
     [
         *([], ["health"], ["tasks"], ["tasks", "list"], ["tasks", "show"], ["tasks", "check"], ["tasks", "certify"]),
-        *(["grade"], ["play"], ["run"], ["demo"]),
+        *(["grade"], ["play"], ["run"], ["demo"], ["simulate-curriculum"]),
     ],
 )
 def test_help_teaches(command):
