@@ -23,6 +23,7 @@ _OURS = "/codearena."
 # gRPC's own types know the synchronous server only.
 Handler = Any
 Context = grpc.aio.ServicerContext[Any, Any]
+Stream = Callable[[Any, Context], AsyncIterator[Any]]
 
 
 class BoundaryInterceptor(grpc.aio.ServerInterceptor):
@@ -89,17 +90,17 @@ class _Call:
 
         return run
 
-    def stream(self, handler: Handler) -> Callable[[bytes, Any], AsyncIterator[Any]]:
+    def stream(self, handler: Handler) -> Stream:
         return self._answered(lambda raw, context: handler.unary_stream(self._decode(handler, raw), context))
 
-    def streams(self, handler: Handler) -> Callable[[AsyncIterator[bytes], Any], AsyncIterator[Any]]:
-        def begin(raw: AsyncIterator[bytes], context: Context) -> AsyncIterator[Any]:
+    def streams(self, handler: Handler) -> Stream:
+        def begin(raw: Any, context: Context) -> Any:  # noqa: ANN401
             self._require_authorized()
             return handler.stream_stream(self._decode_each(handler, raw), context)
 
         return self._answered(begin)
 
-    def _answered(self, begin: Callable[[Any, Context], AsyncIterator[Any]]) -> Callable[[Any, Any], AsyncIterator[Any]]:
+    def _answered(self, begin: Callable[[Any, Context], Any]) -> Stream:
         async def run(raw: Any, context: Context) -> AsyncIterator[Any]:  # noqa: ANN401
             started = time.perf_counter()
             code = grpc.StatusCode.OK
@@ -140,9 +141,7 @@ class _Call:
                 f"the request does not parse; text must be valid UTF-8 ({error})",
             ) from error
 
-    def _classify(
-        self, error: BaseException, context: Context
-    ) -> tuple[grpc.StatusCode, StatusError | None]:
+    def _classify(self, error: BaseException, context: Context) -> tuple[grpc.StatusCode, StatusError | None]:
         """Returns the status of an exception, and what to send unless it passes through as it is."""
         if isinstance(error, StatusError):
             return error.code, error

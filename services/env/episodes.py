@@ -177,9 +177,9 @@ class Episodes:
         """Ends an episode; does nothing to one that has ended. Raises StatusError: NOT_FOUND or UNAVAILABLE."""
         with store_errors():
             episode = await self._store.get(episode_id)
-            episode = await self._store.close(episode_id, self._ending(episode, datetime.now(UTC), solved=False))
-        if episode is not None:
-            self._metrics.episode_ended(episode.category, "closed")
+            closed = await self._store.close(episode_id, self._ending(episode, datetime.now(UTC), solved=False))
+        if closed is not None:
+            self._metrics.episode_ended(closed.category, "closed")
 
     async def subject(self, episode_id: str, timeout: float) -> judge.JudgeServiceProposeFixRequest:
         """Returns what a proposal for an episode's next fix is to build on."""

@@ -56,7 +56,9 @@ class Groups:
             code: asyncio.create_task(self._review(task, code, terms, places)) for code in dict.fromkeys(valid.values())
         }
         runs = [self._run(task, batch, executions, terms) for batch in _batches(valid, _room(task))]
-        items = [asyncio.create_task(self._one(index, executions[index], reviews[valid[index]], terms)) for index in valid]
+        items = [
+            asyncio.create_task(self._one(index, executions[index], reviews[valid[index]], terms)) for index in valid
+        ]
         try:
             for finished in asyncio.as_completed(items):
                 yield await finished

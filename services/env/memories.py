@@ -35,7 +35,7 @@ class MemoryStore(Protocol):
 
 
 def owner_of(run_id: str, namespace: str) -> str:
-    """Returns whose the memories of an episode are: the namespace's if one is named, else the run's; "" for nobody's."""
+    """Returns whose memories are meant: the namespace's if one is named, else the run's; "" for nobody's."""
     if namespace:
         return f"shared:{namespace}"
     return f"run:{run_id}" if run_id else ""

@@ -34,7 +34,10 @@ class EnvMetrics:
         self._categories = frozenset(names[:_MAX_CATEGORIES])
         self._active = Gauge("codearena_episodes_active", "Open episodes.", registry=registry)
         self._levels = Gauge(
-            "codearena_curriculum_level", "Training runs at each level of the curriculum.", ("level",), registry=registry
+            "codearena_curriculum_level",
+            "Training runs at each level of the curriculum.",
+            ("level",),
+            registry=registry,
         )
         labels = ("task_category", "outcome")
         self._episodes = Counter("codearena_episodes", "Finished episodes.", labels, registry=registry)

@@ -71,7 +71,9 @@ class SqlRuns:
 
     async def open_episodes(self, run_id: str) -> int:
         """Counts the open episodes of a run."""
-        query = select(func.count()).select_from(EPISODES).where(EPISODES.c.run_id == run_id, EPISODES.c.done.is_(False))
+        query = (
+            select(func.count()).select_from(EPISODES).where(EPISODES.c.run_id == run_id, EPISODES.c.done.is_(False))
+        )
         return await answered(self._database.read(lambda connection: int(connection.execute(query).scalar_one())))
 
     async def update(

@@ -31,7 +31,7 @@ from services.env.quarantine import MalformedCertificates, quarantined, read_cer
 from services.env.quotas import Quotas
 from services.env.rescoring import Rescoring
 from services.env.rewards import PROFILES
-from services.env.run_handlers import RunParts
+from services.env.run_servicer import RunParts
 from services.env.runs_sql import SqlRuns
 from services.env.servicer import EnvServicer
 from services.env.settings import EnvSettings

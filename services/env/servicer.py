@@ -10,9 +10,9 @@ from typing import Any
 import grpc
 
 from codearena.v1 import env_service_pb2 as wire
-from codearena.v1 import judge_service_pb2
 from codearena.v1 import error_reason_pb2 as reasons
 from codearena.v1 import executor_service_pb2 as executor
+from codearena.v1 import judge_service_pb2
 from services.common.errors import invalid
 from services.common.validation import MAX_STDIN_BYTES, check_id, check_source, check_text
 from services.env.catalogue import Catalogue, InvalidPageTokenError
@@ -22,7 +22,7 @@ from services.env.groups import Groups
 from services.env.options import Options, check_profile, read_options
 from services.env.peers import Peers
 from services.env.quotas import Quotas
-from services.env.run_handlers import RunHandlers, RunParts
+from services.env.run_servicer import RunHandlers, RunParts
 from services.env.streams import Handle, answer_steps
 from services.env.task_schema import Difficulty, Task
 

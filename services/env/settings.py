@@ -50,7 +50,9 @@ class EnvSettings(ServiceSettings):
     reward_mode: RewardMode = Field(default=RewardMode.ABSOLUTE, description="absolute or improvement.")
     curriculum_window: int = Field(default=20, description="Episodes that the mean reward of a level is over, at most.")
     curriculum_minimum: int = Field(default=10, description="Episodes before a level is left.")
-    curriculum_escalate_above: float = Field(default=0.80, description="A mean reward over this is one for a harder level.")
+    curriculum_escalate_above: float = Field(
+        default=0.80, description="A mean reward over this is one for a harder level."
+    )
     curriculum_deescalate_below: float = Field(default=0.35, description="One under this is one for an easier level.")
     curriculum_hysteresis: float = Field(default=0.05, description="By how much more to undo the last move.")
     analysis_workers: int = Field(default=1, ge=1, le=16, description="Processes that read submissions' syntax.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from typing import TypeAlias
 
 from codearena.v1 import core_pb2 as core
 from codearena.v1 import env_service_pb2 as wire
@@ -12,8 +13,9 @@ from services.common.errors import StatusError
 UNDER_WAY = 64
 """Steps of one stream that are under way at once."""
 
-Answer = wire.StepStreamResponse | int
-Handle = Callable[[wire.StepRequest], Awaitable[wire.StepResponse]]
+Handle: TypeAlias = Callable[[wire.StepRequest], Awaitable[wire.StepResponse]]
+_Answer: TypeAlias = wire.StepStreamResponse | int
+"""An answer; or, once all requests are read, how many answers there will be."""
 
 
 async def answer_steps(
@@ -28,17 +30,17 @@ async def answer_steps(
         requests: Read until they end. What they raise ends the stream.
         handle: Takes a step; a StatusError that it raises becomes that request's answer.
     """
-    answers: asyncio.Queue[Answer | Exception] = asyncio.Queue()
+    answers: asyncio.Queue[_Answer | Exception] = asyncio.Queue()
     places = asyncio.Semaphore(UNDER_WAY)
     tasks: set[asyncio.Task[None]] = set()
 
-    async def settle(work: Awaitable[Answer]) -> None:
+    async def settle(work: Awaitable[_Answer]) -> None:
         try:
             answers.put_nowait(await work)
         except Exception as error:  # noqa: BLE001  raised to who iterates
             answers.put_nowait(error)
 
-    def begin(work: Awaitable[Answer]) -> None:
+    def begin(work: Awaitable[_Answer]) -> None:
         task = asyncio.create_task(settle(work))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
@@ -71,15 +73,6 @@ async def answer_steps(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-cquire()
-            await answers.put(None)
-        except Exception as error:  # noqa: BLE001  raised to who iterates
-            await answers.put(error)
-
-    begin(read())
-    try:
-        while not ended or tasks or not answers.empty():
-            response = await answers.get()
 async def _answer(request: wire.StepRequest, handle: Handle) -> wire.StepStreamResponse:
     response = wire.StepStreamResponse(episode_id=request.episode_id, request_id=request.request_id)
     try:

@@ -90,7 +90,9 @@ async def test_steps_of_an_episode_in_turn(replicas: Replicas, episode_id: str) 
     assert result.done
     for client in replicas.clients:
         state = await client.get_state(episode_id)
-        assert [attempt.proposed_fix for attempt in state.observation.previous_attempts] == list(map(numbered, range(5)))
+        assert [attempt.proposed_fix for attempt in state.observation.previous_attempts] == list(
+            map(numbered, range(5))
+        )
         assert state.done
         with pytest.raises(EpisodeDoneError):
             await client.step(episode_id, WRONG, "one more")

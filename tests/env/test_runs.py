@@ -43,9 +43,7 @@ class Player:
         self._requests = 0
 
     async def reset(self, task_id: str = "auto", **options: Any) -> wire.ResetResponse:
-        request = wire.ResetRequest(
-            task_id=task_id, run_id=self.run_id, seed=7, options=wire.EpisodeOptions(**options)
-        )
+        request = wire.ResetRequest(task_id=task_id, run_id=self.run_id, seed=7, options=wire.EpisodeOptions(**options))
         return await self.stub.Reset(request, timeout=60)
 
     async def step(self, opened: wire.ResetResponse, fix: str | None = None, method: str = "") -> wire.StepResponse:
@@ -249,7 +247,10 @@ async def test_statistics_and_export(player: Player) -> None:
 
     exported = [row async for row in player.stub.ExportSteps(wire.ExportStepsRequest(run_id=player.run_id))]
     assert [(row.task_id, row.step, row.repeated) for row in exported] == [
-        ("easy-1", 1, False), ("easy-1", 2, True), ("easy-1", 3, False), ("hard-1", 1, False),
+        ("easy-1", 1, False),
+        ("easy-1", 2, True),
+        ("easy-1", 3, False),
+        ("hard-1", 1, False),
     ]
     assert exported[0].reward == first.absolute_reward
     assert exported[0].proposed_fix == WRONG
@@ -315,9 +316,7 @@ async def test_rescoring_changes_rewards_by_profile_and_nothing_without(player: 
     assert [old for old, _ in await rescored()] == [new for _, new in other]
     state = await player.stub.GetState(wire.GetStateRequest(episode_id=opened.episode_id))
     assert state.best_reward == pytest.approx(max(new for _, new in other))
-    replay = await player.stub.Step(
-        wire.StepRequest(episode_id=opened.episode_id, proposed_fix=WRONG, request_id="r1")
-    )
+    replay = await player.stub.Step(wire.StepRequest(episode_id=opened.episode_id, proposed_fix=WRONG, request_id="r1"))
     assert replay.replayed
     assert replay.absolute_reward == replay.grade.reward == pytest.approx(other[0][1])
     await rescored(apply=True)

@@ -17,9 +17,7 @@ WRONG = "def average_list(numbers):\n    return 1\n"
 
 
 def request(episode_id: str, request_id: str, fix: str = WRONG) -> wire.StepStreamRequest:
-    return wire.StepStreamRequest(
-        step=wire.StepRequest(episode_id=episode_id, request_id=request_id, proposed_fix=fix)
-    )
+    return wire.StepStreamRequest(step=wire.StepRequest(episode_id=episode_id, request_id=request_id, proposed_fix=fix))
 
 
 async def test_steps_of_many_episodes(client: Any, stub: Any) -> None:

@@ -65,9 +65,7 @@ class RunHandlers(env_service_pb2_grpc.EnvServiceServicer):
     def __init__(self, parts: RunParts) -> None:
         self._parts = parts
 
-    async def GetCurriculum(
-        self, request: wire.GetCurriculumRequest, context: Context
-    ) -> wire.GetCurriculumResponse:
+    async def GetCurriculum(self, request: wire.GetCurriculumRequest, context: Context) -> wire.GetCurriculumResponse:
         """Returns where a run stands."""
         check_id(request.run_id, "run_id")
         with store_errors():
