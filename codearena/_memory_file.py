@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
-from uuid import uuid4
 
+from codearena._files import replacing
 from codearena._run_models import Memory
 
 VERSION: Final = 1
@@ -92,26 +92,18 @@ def write_memory_file(path: str | os.PathLike[str], memories: Iterable[Memory]) 
         MemoryFileError: One of them is such that it could not be read again.
         OSError: The file cannot be written.
     """
-    target = Path(os.path.realpath(path))
-    draft = target.with_name(f".{target.name}.{uuid4().hex}.tmp")
     count = 0
-    try:
-        with draft.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(f'{{"version": {VERSION}, "memories": [')
-            for memory in memories:
-                document = _document(memory)
-                try:
-                    _memory(document)
-                except ValueError as error:
-                    raise MemoryFileError(os.fspath(path), count + 2, str(error)) from error
-                file.write((",\n" if count else "\n") + json.dumps(document, ensure_ascii=False))
-                count += 1
-            file.write("\n]}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
+    with replacing(path) as draft, draft.open("x", encoding="utf-8", newline="\n") as file:
+        file.write(f'{{"version": {VERSION}, "memories": [')
+        for memory in memories:
+            document = _document(memory)
+            try:
+                _memory(document)
+            except ValueError as error:
+                raise MemoryFileError(os.fspath(path), count + 2, str(error)) from error
+            file.write((",\n" if count else "\n") + json.dumps(document, ensure_ascii=False))
+            count += 1
+        file.write("\n]}\n")
     return count
 
 
