@@ -55,5 +55,19 @@ def cli(ctx: click.Context) -> None:
     ctx.ensure_object(Session)
 
 
-for _command in (health, tasks, grade, play, run, demo, stats, runs, curriculum, memory, rescore, export, simulate_curriculum):
+for _command in (
+    health,
+    tasks,
+    grade,
+    play,
+    run,
+    demo,
+    stats,
+    runs,
+    curriculum,
+    memory,
+    rescore,
+    export,
+    simulate_curriculum,
+):
     cli.add_command(_command)

@@ -84,7 +84,7 @@ def list_memory(session: Session, run_id: str, namespace: str, task_id: str, as_
 
 @memory.command(
     "export",
-    epilog=examples("codearena memory export --run grpo-12", "codearena memory export best.json --run grpo-12"),
+    epilog=examples("codearena memory export --run grpo-12", "codearena memory export best.json --namespace shared"),
 )
 @click.argument("path", metavar="[FILE]", default=USUAL_FILE, type=click.Path(dir_okay=False, path_type=Path))
 @_owner_options
