@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from contextlib import suppress
-from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar
-
-import grpc
+from typing import Self
 
 from codearena import _calls
-from codearena._channel import MAX_ATTEMPTS, Connection, TLSConfig
+from codearena._aio_runs import AsyncRunMethods
+from codearena._enums import Difficulty, Feedback, RewardMode, ServingStatus
 from codearena._episode import EpisodeBase
 from codearena._errors import ArenaError
-from codearena._models import (
-    Difficulty,
-    EpisodeState,
-    Grade,
-    Proposal,
-    RunResult,
-    ServingStatus,
-    StepResult,
-    Task,
-)
-from codearena._status import error_from_call
-
-T = TypeVar("T")
+from codearena._models import EpisodeState, Grade, Proposal, RunResult, StepResult, Task
+from codearena._run_models import StepCall
+from codearena._streams import WINDOW, async_steps, check_window
 
 
-class AsyncArenaClient:
+class AsyncArenaClient(AsyncRunMethods):
     """`ArenaClient` for asyncio: the same methods and arguments, as coroutines and async iterators.
 
     It belongs to the event loop of its first call.
@@ -49,38 +37,51 @@ class AsyncArenaClient:
         max_attempts: As for `ArenaClient`.
     """
 
-    def __init__(
-        self,
-        address: str = "127.0.0.1:50051",
-        *,
-        token: str | None = None,
-        tls: TLSConfig | None = None,
-        timeout_seconds: float | None = None,
-        max_attempts: int = MAX_ATTEMPTS,
-    ) -> None:
-        self._connection = Connection.build(
-            address, token=token, tls=tls, timeout_seconds=timeout_seconds, max_attempts=max_attempts
-        )
-        self._channel: grpc.aio.Channel | None = None
-        self._stubs: _calls.Stubs | None = None
-        self._closed = False
-
     async def reset(
         self,
         task_id: str = "auto",
         *,
         seed: int | None = None,
         run_id: str = "",
+        feedback: Feedback | str | None = None,
+        hints: bool = True,
+        reward_mode: RewardMode | str | None = None,
+        reward_profile: str = "",
+        offer_memory: bool = False,
+        memory_namespace: str = "",
         timeout_seconds: float | None = None,
     ) -> AsyncEpisode:
         """Opens an episode, as `ArenaClient.reset` does."""
-        return AsyncEpisode(self, await self._send(_calls.reset(task_id, seed, run_id), timeout_seconds))
+        options = _calls.episode_options(feedback, hints, reward_mode, reward_profile, offer_memory, memory_namespace)
+        call = _calls.reset(task_id, seed, run_id, options)
+        return AsyncEpisode(self, await self._send(call, timeout_seconds))
 
     async def step(
-        self, episode_id: str, fix: str, request_id: str | None = None, *, timeout_seconds: float | None = None
+        self,
+        episode_id: str,
+        fix: str,
+        request_id: str | None = None,
+        *,
+        method: str = "",
+        timeout_seconds: float | None = None,
     ) -> StepResult:
         """Grades a fix in an episode, as `ArenaClient.step` does."""
-        return await self._send(_calls.step(episode_id, fix, request_id), timeout_seconds)
+        return await self._send(_calls.step(episode_id, fix, request_id, method), timeout_seconds)
+
+    def step_stream(
+        self,
+        steps: Iterable[StepCall] | AsyncIterable[StepCall],
+        *,
+        window: int = WINDOW,
+        timeout_seconds: float | None = None,
+    ) -> AsyncIterator[tuple[StepCall, StepResult | ArenaError]]:
+        """Grades fixes in many episodes over one stream, as `ArenaClient.step_stream` does.
+
+        Iterate with `async for`. The steps, an iterable or an async one, are iterated in a task of their own.
+        """
+        if not isinstance(steps, Iterable | AsyncIterable):
+            raise TypeError(f"steps must be an iterable of StepCall, not {type(steps).__name__}")
+        return async_steps(self._rpc("StepStream", _calls.STREAM_SECONDS, timeout_seconds), steps, check_window(window))
 
     async def get_state(self, episode_id: str, *, timeout_seconds: float | None = None) -> EpisodeState:
         """Returns an episode as it stands, as `ArenaClient.get_state` does."""
@@ -97,10 +98,11 @@ class AsyncArenaClient:
         *,
         run_id: str = "",
         fresh: bool = False,
+        reward_profile: str = "",
         timeout_seconds: float | None = None,
     ) -> Grade:
         """Grades one fix for one task, as `ArenaClient.grade` does."""
-        return await self._send(_calls.grade(task_id, code, run_id, fresh), timeout_seconds)
+        return await self._send(_calls.grade(task_id, code, run_id, fresh, reward_profile), timeout_seconds)
 
     def grade_group(
         self,
@@ -109,10 +111,11 @@ class AsyncArenaClient:
         *,
         run_id: str = "",
         fresh: bool = False,
+        reward_profile: str = "",
         timeout_seconds: float | None = None,
     ) -> AsyncIterator[tuple[int, Grade | ArenaError]]:
         """Grades several fixes for one task, as `ArenaClient.grade_group` does. Iterate with `async for`."""
-        return self._group(_calls.grade_group(task_id, codes, run_id, fresh), timeout_seconds)
+        return self._group(_calls.grade_group(task_id, codes, run_id, fresh, reward_profile), timeout_seconds)
 
     async def propose_fix(
         self,
@@ -148,62 +151,13 @@ class AsyncArenaClient:
         """Asks the server for its health, as `ArenaClient.health` does."""
         return await self._send(_calls.health(service), timeout_seconds)
 
-    async def close(self) -> None:
-        """Closes the connection; calls in flight are cancelled. Closing twice is not an error."""
-        self._closed = True
-        if self._channel is not None:
-            await self._channel.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    def _bind(self, call: _calls.Call[T], timeout_seconds: float | None) -> Callable[[], Any]:
-        if self._closed:
-            raise RuntimeError("the client is closed")
-        if self._stubs is None:  # not before a loop runs
-            self._channel = _open(self._connection)
-            self._stubs = _calls.Stubs(self._channel)
-        return partial(
-            self._stubs.rpc(call.method),
-            call.request,
-            timeout=self._connection.deadline(timeout_seconds, call.timeout_seconds),
-            metadata=self._connection.metadata,
-        )
-
-    async def _send(self, call: _calls.Call[T], timeout_seconds: float | None) -> T:
-        try:
-            response = await self._bind(call, timeout_seconds)()
-        except grpc.RpcError as error:
-            raise error_from_call(error) from error
-        return call.decode(response)
-
     async def _group(
         self, call: _calls.Call[_calls.GroupItem], timeout_seconds: float | None
     ) -> AsyncIterator[_calls.GroupItem]:
         missing = _calls.MissingItems(call)
-        stream = self._bind(call, timeout_seconds)()
-        try:
-            async for response in stream:
-                yield missing.arrived(call.decode(response))
-        except grpc.RpcError as error:
-            raise error_from_call(error) from error
-        finally:
-            stream.cancel()
+        async for item in self._stream(call, timeout_seconds):
+            yield missing.arrived(item)
         missing.check()
-
-    async def _pages(
-        self, call: _calls.Call[_calls.TaskPage] | None, timeout_seconds: float | None
-    ) -> AsyncIterator[Task]:
-        while call is not None:
-            page = await self._send(call, timeout_seconds)
-            for task in page.tasks:
-                yield task
-            call = _calls.next_page(call, page)
 
 
 class AsyncEpisode(EpisodeBase):
@@ -221,10 +175,17 @@ class AsyncEpisode(EpisodeBase):
         self._arena = arena
 
     async def step(
-        self, fix: str, request_id: str | None = None, *, timeout_seconds: float | None = None
+        self,
+        fix: str,
+        request_id: str | None = None,
+        *,
+        method: str = "",
+        timeout_seconds: float | None = None,
     ) -> StepResult:
         """Grades a fix, as `Episode.step` does."""
-        return self._advance(await self._arena.step(self.episode_id, fix, request_id, timeout_seconds=timeout_seconds))
+        return self._advance(
+            await self._arena.step(self.episode_id, fix, request_id, method=method, timeout_seconds=timeout_seconds)
+        )
 
     async def propose_fix(self, *, timeout_seconds: float | None = None) -> Proposal:
         """Proposes a repair of the episode's last fix, or of the buggy code before the first step."""
@@ -251,9 +212,3 @@ class AsyncEpisode(EpisodeBase):
             return
         with suppress(ArenaError):  # what went wrong inside matters more
             await self.close(timeout_seconds=_calls.CLOSE_SECONDS)
-
-
-def _open(connection: Connection) -> grpc.aio.Channel:
-    if connection.credentials is None:
-        return grpc.aio.insecure_channel(connection.address, connection.options)
-    return grpc.aio.secure_channel(connection.address, connection.credentials, connection.options)

@@ -1,11 +1,14 @@
 """The calls of the arena as values: request, how to read the response, and the default deadline.
 
+Those about training runs are in `_run_calls`.
+
 Sync and async clients differ only in how they send a `Call`; what is sent and what becomes of it is here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, TypeAlias, TypeVar, cast
 from uuid import uuid4
@@ -15,15 +18,14 @@ from google.protobuf.message import Message
 
 from codearena import _checks, _convert, _wire
 from codearena._channel import MAX_MESSAGE_BYTES
+from codearena._enums import Difficulty, Feedback, RewardMode, ServingStatus
 from codearena._errors import ArenaError, InternalError
 from codearena._models import (
-    Difficulty,
     EpisodeState,
     Grade,
     Observation,
     Proposal,
     RunResult,
-    ServingStatus,
     StepResult,
     Task,
 )
@@ -34,9 +36,11 @@ from codearena.v1.env_service_pb2_grpc import EnvServiceStub
 SHORT_SECONDS: Final = 30.0
 GRADE_SECONDS: Final = 120.0
 GROUP_SECONDS: Final = 600.0
+STREAM_SECONDS: Final = 86_400.0
 CLOSE_SECONDS: Final = 5.0
-_INT32_MAX = 2**31 - 1
+INT32_MAX: Final = 2**31 - 1
 
+T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
@@ -98,10 +102,10 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
-class TaskPage:
-    """One page of the catalogue, and the token of the next one, which is empty on the last."""
+class Page(Generic[T_co]):
+    """One page of a list, and the token of the next one, which is empty on the last."""
 
-    tasks: tuple[Task, ...]
+    items: tuple[T_co, ...]
     next_token: str
 
 
@@ -122,23 +126,49 @@ class Stubs:
         return rpc
 
 
-def reset(task_id: str, seed: int | None, run_id: str) -> Call[Opened]:
+def episode_options(
+    feedback: Feedback | str | None,
+    hints: bool,
+    reward_mode: RewardMode | str | None,
+    reward_profile: str,
+    offer_memory: bool,
+    memory_namespace: str,
+) -> pb.EpisodeOptions:
+    """Returns how an episode is to be played; what is None is left to the arena."""
+    options = pb.EpisodeOptions(
+        no_hints=not _checks.flag("hints", hints),
+        reward_profile=_checks.text("reward_profile", reward_profile),
+        offer_memory=_checks.flag("offer_memory", offer_memory),
+        memory_namespace=_checks.text("memory_namespace", memory_namespace),
+    )
+    if feedback is not None:
+        policy = _checks.member("feedback", Feedback, feedback)
+        options.feedback = pb.FeedbackPolicy.Value(f"FEEDBACK_POLICY_{policy.name}")
+    if reward_mode is not None:
+        mode = _checks.member("reward_mode", RewardMode, reward_mode)
+        options.reward_mode = pb.RewardMode.Value(f"REWARD_MODE_{mode.name}")
+    return options
+
+
+def reset(task_id: str, seed: int | None, run_id: str, options: pb.EpisodeOptions) -> Call[Opened]:
     """Opens an episode."""
     name = task_id.value.lower() if isinstance(task_id, Difficulty) else _checks.text("task_id", task_id)
     request = pb.ResetRequest(
         task_id=name,
         seed=None if seed is None else _checks.integer("seed", seed),
         run_id=_checks.text("run_id", run_id),
+        options=options if options.ByteSize() else None,
     )
     return Call("Reset", request, _opened)
 
 
-def step(episode_id: str, fix: str, request_id: str | None) -> Call[StepResult]:
+def step(episode_id: str, fix: str, request_id: str | None, method: str) -> Call[StepResult]:
     """Grades a fix in an episode, under an id of its own unless one is given."""
     request = pb.StepRequest(
         episode_id=_checks.text("episode_id", episode_id),
         proposed_fix=_checks.text("fix", fix),
         request_id=uuid4().hex if request_id is None else _checks.text("request_id", request_id),
+        method=_checks.text("method", method),
     )
     return Call("Step", request, _convert.step_result, GRADE_SECONDS)
 
@@ -155,24 +185,26 @@ def close_episode(episode_id: str) -> Call[None]:
     return Call("CloseEpisode", request, _nothing)
 
 
-def grade(task_id: str, code: str, run_id: str, fresh: bool) -> Call[Grade]:
+def grade(task_id: str, code: str, run_id: str, fresh: bool, reward_profile: str) -> Call[Grade]:
     """Grades one fix without an episode."""
     request = pb.GradeRequest(
         task_id=_checks.text("task_id", task_id),
         code=_checks.text("code", code),
         run_id=_checks.text("run_id", run_id),
         fresh=_checks.flag("fresh", fresh),
+        reward_profile=_checks.text("reward_profile", reward_profile),
     )
     return Call("Grade", request, _convert.graded, GRADE_SECONDS)
 
 
-def grade_group(task_id: str, codes: object, run_id: str, fresh: bool) -> Call[GroupItem]:
+def grade_group(task_id: str, codes: object, run_id: str, fresh: bool, reward_profile: str) -> Call[GroupItem]:
     """Grades a group of fixes; the response is a stream."""
     request = pb.GradeGroupRequest(
         task_id=_checks.text("task_id", task_id),
         codes=_checks.texts("codes", codes),
         run_id=_checks.text("run_id", run_id),
         fresh=_checks.flag("fresh", fresh),
+        reward_profile=_checks.text("reward_profile", reward_profile),
     )
     return Call("GradeGroup", request, _convert.group_item, GROUP_SECONDS)
 
@@ -195,17 +227,17 @@ def run_code(code: str, stdin: str) -> Call[RunResult]:
     return Call("RunCode", request, _convert.run_result, GRADE_SECONDS)
 
 
-def list_tasks(category: str, difficulty: Difficulty | str | None, page_size: int) -> Call[TaskPage]:
+def list_tasks(category: str, difficulty: Difficulty | str | None, page_size: int) -> Call[Page[Task]]:
     """Asks for the first page of the catalogue."""
     request = pb.ListTasksRequest(
-        page_size=_checks.integer("page_size", page_size, most=_INT32_MAX),
+        page_size=_checks.integer("page_size", page_size, most=INT32_MAX),
         category=_checks.text("category", category),
         difficulty=core_pb2.Difficulty.Value(f"DIFFICULTY_{_difficulty(difficulty).name}"),
     )
     return Call("ListTasks", request, _page)
 
 
-def next_page(call: Call[TaskPage], page: TaskPage) -> Call[TaskPage] | None:
+def next_page(call: Call[Page[T]], page: Page[T]) -> Call[Page[T]] | None:
     """Returns the call for the page after this one; None after the last.
 
     Raises:
@@ -213,10 +245,9 @@ def next_page(call: Call[TaskPage], page: TaskPage) -> Call[TaskPage] | None:
     """
     if not page.next_token:
         return None
-    request = pb.ListTasksRequest()
-    request.CopyFrom(cast("pb.ListTasksRequest", call.request))
+    request = cast("pb.ListTasksRequest", deepcopy(call.request))  # or another one with a page token
     if page.next_token == request.page_token:
-        raise InternalError("the arena's list of tasks does not advance")
+        raise InternalError("the arena's list does not advance")
     request.page_token = page.next_token
     return replace(call, request=request)
 
@@ -235,19 +266,15 @@ def health(service: str) -> Call[ServingStatus]:
 def _difficulty(value: Difficulty | str | None) -> Difficulty:
     if value is None:
         return Difficulty.UNSPECIFIED
-    name = _checks.text("difficulty", value).upper()
-    if name not in Difficulty.__members__ or name == Difficulty.UNSPECIFIED:
-        names = ", ".join(member for member in Difficulty if member is not Difficulty.UNSPECIFIED)
-        raise _checks.invalid("difficulty", f"must be one of {names}")
-    return Difficulty(name)
+    return _checks.member("difficulty", Difficulty, value)
 
 
 def _opened(response: pb.ResetResponse) -> Opened:
     return Opened(response.episode_id, _convert.task(response.task), _convert.observation(response.observation))
 
 
-def _page(response: pb.ListTasksResponse) -> TaskPage:
-    return TaskPage(tuple(map(_convert.task, response.tasks)), response.next_page_token)
+def _page(response: pb.ListTasksResponse) -> Page[Task]:
+    return Page(tuple(map(_convert.task, response.tasks)), response.next_page_token)
 
 
 def _task(response: pb.GetTaskResponse) -> Task:

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TypeVar
 
 from codearena._errors import ErrorReason, InvalidArgumentError
 
 _INT64_MAX = 2**63 - 1
 _MAX_TIMEOUT_SECONDS = 86_400.0
+
+_E = TypeVar("_E", bound=StrEnum)
 
 
 def invalid(field: str, message: str, reason: str = ErrorReason.INVALID_FIELD) -> InvalidArgumentError:
@@ -72,6 +77,55 @@ def flag(field: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise TypeError(f"{field} must be a bool, not {type(value).__name__}")
     return value
+
+
+def number(field: str, value: object) -> float:
+    """Returns the value if it is a finite number.
+
+    Raises:
+        TypeError: It is not a number.
+        InvalidArgumentError: It is infinite or not a number.
+    """
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TypeError(f"{field} must be a number, not {type(value).__name__}")
+    try:
+        finite = math.isfinite(value)
+    except OverflowError:
+        finite = False
+    if not finite:
+        raise invalid(field, "must be finite")
+    return float(value)
+
+
+def member(field: str, kind: type[_E], value: object) -> _E:
+    """Returns the member that the value is or names, in any case.
+
+    Raises:
+        TypeError: It is not a string.
+        InvalidArgumentError: It names none that may be asked for.
+    """
+    names = [name for name in kind.__members__ if name != "UNSPECIFIED"]
+    name = text(field, value).upper()
+    if name not in names:
+        raise invalid(field, f"must be one of {', '.join(names)}")
+    return kind(name)
+
+
+def moment(field: str, value: object) -> datetime:
+    """Returns the value in UTC, if it is an aware datetime.
+
+    Raises:
+        TypeError: It is not a datetime.
+        InvalidArgumentError: It has no time zone, or none of its years is left in UTC.
+    """
+    if not isinstance(value, datetime):
+        raise TypeError(f"{field} must be a datetime, not {type(value).__name__}")
+    if value.utcoffset() is None:
+        raise invalid(field, "must be aware: it has no time zone")
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as error:
+        raise invalid(field, "is out of range in UTC") from error
 
 
 def timeout(value: object) -> float:

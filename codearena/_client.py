@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar
-
-import grpc
+from typing import Self
 
 from codearena import _calls
-from codearena._channel import MAX_ATTEMPTS, Connection, TLSConfig
+from codearena._client_runs import RunMethods
+from codearena._enums import Difficulty, Feedback, RewardMode, ServingStatus
 from codearena._episode import EpisodeBase
 from codearena._errors import ArenaError
-from codearena._models import (
-    Difficulty,
-    EpisodeState,
-    Grade,
-    Proposal,
-    RunResult,
-    ServingStatus,
-    StepResult,
-    Task,
-)
-from codearena._status import error_from_call
-
-T = TypeVar("T")
+from codearena._models import EpisodeState, Grade, Proposal, RunResult, StepResult, Task
+from codearena._run_models import StepCall
+from codearena._streams import WINDOW, check_window, sync_steps
 
 
-class ArenaClient:
+class ArenaClient(RunMethods):
     """A connection to an arena. Safe to share between threads; not across a fork.
 
     Example::
@@ -53,28 +41,18 @@ class ArenaClient:
         max_attempts: How often a call is sent at most, from 1 (no retries) to 5.
     """
 
-    def __init__(
-        self,
-        address: str = "127.0.0.1:50051",
-        *,
-        token: str | None = None,
-        tls: TLSConfig | None = None,
-        timeout_seconds: float | None = None,
-        max_attempts: int = MAX_ATTEMPTS,
-    ) -> None:
-        self._connection = Connection.build(
-            address, token=token, tls=tls, timeout_seconds=timeout_seconds, max_attempts=max_attempts
-        )
-        self._channel = _open(self._connection)
-        self._stubs = _calls.Stubs(self._channel)
-        self._closed = False
-
     def reset(
         self,
         task_id: str = "auto",
         *,
         seed: int | None = None,
         run_id: str = "",
+        feedback: Feedback | str | None = None,
+        hints: bool = True,
+        reward_mode: RewardMode | str | None = None,
+        reward_profile: str = "",
+        offer_memory: bool = False,
+        memory_namespace: str = "",
         timeout_seconds: float | None = None,
     ) -> Episode:
         """Opens an episode.
@@ -84,15 +62,31 @@ class ArenaClient:
                 curriculum choose.
             seed: Chooses among several tasks; the same seed chooses the same task. None: random.
             run_id: The training run, for curriculum, memory and fair share; at most 128 characters.
+            feedback: What a failing test reveals: "full", "visible" or "counts". None leaves it to the arena.
+            hints: Whether observations may hold hints.
+            reward_mode: What the reward of a step is: "absolute" or "improvement". None leaves it to the arena.
+            reward_profile: Weight profile of the rewards; empty for the arena's.
+            offer_memory: Show the best known fix of the task as `Observation.best_known`.
+            memory_namespace: Share memory with all runs that name this namespace, at most 128 characters. Empty: the
+                run's own.
             timeout_seconds: Deadline of this call.
 
         Raises:
             NotFoundError: There is no such task.
+            QuotaExceededError: The run has as many episodes open as it may.
         """
-        return Episode(self, self._send(_calls.reset(task_id, seed, run_id), timeout_seconds))
+        options = _calls.episode_options(feedback, hints, reward_mode, reward_profile, offer_memory, memory_namespace)
+        call = _calls.reset(task_id, seed, run_id, options)
+        return Episode(self, self._send(call, timeout_seconds))
 
     def step(
-        self, episode_id: str, fix: str, request_id: str | None = None, *, timeout_seconds: float | None = None
+        self,
+        episode_id: str,
+        fix: str,
+        request_id: str | None = None,
+        *,
+        method: str = "",
+        timeout_seconds: float | None = None,
     ) -> StepResult:
         """Grades a fix in an episode. `Episode.step` is the same with less to pass.
 
@@ -100,6 +94,7 @@ class ArenaClient:
             episode_id: From `reset`.
             fix: Python source, 1 to 262144 bytes of UTF-8.
             request_id: Names this step: the same id again returns the stored result. None makes a new one.
+            method: Who or what made the fix, for the statistics, at most 64 characters.
             timeout_seconds: Deadline of this call.
 
         Raises:
@@ -107,7 +102,35 @@ class ArenaClient:
             NotFoundError: There is no such episode.
             RetryableError: The step was not consumed; send it again.
         """
-        return self._send(_calls.step(episode_id, fix, request_id), timeout_seconds)
+        return self._send(_calls.step(episode_id, fix, request_id, method), timeout_seconds)
+
+    def step_stream(
+        self, steps: Iterable[StepCall], *, window: int = WINDOW, timeout_seconds: float | None = None
+    ) -> Iterator[tuple[StepCall, StepResult | ArenaError]]:
+        """Grades fixes in many episodes over one stream, which costs less than a call for each.
+
+        Args:
+            steps: Those of one episode are taken in their order. They are iterated in another thread, one whenever
+                fewer than `window` wait for an answer, so that they may depend on earlier answers::
+
+                    calls = queue.SimpleQueue()
+                    for call, result in arena.step_stream(iter(calls.get, None)): ...  # and calls.put(StepCall(...))
+
+            window: How many may be without an answer at once; the arena itself works on at most 64 of a stream.
+            timeout_seconds: Deadline of the whole stream; a day unless given.
+
+        Returns:
+            An iterator of steps and their results, in the order in which they finish. A step that the arena could not
+            take comes with its error instead, was not consumed and does not fail the others. What `steps` raises is
+            raised here, after the answers to what was sent before. The stream is opened with the first item asked for,
+            and cancelled if the iterator is closed or dropped.
+
+            The iterator raises an `ArenaError` if the stream breaks off. Steps whose answers had not come may be sent
+            again as they are: their `request_id` keeps them from being graded twice.
+        """
+        if not isinstance(steps, Iterable):
+            raise TypeError(f"steps must be an iterable of StepCall, not {type(steps).__name__}")
+        return sync_steps(self._rpc("StepStream", _calls.STREAM_SECONDS, timeout_seconds), steps, check_window(window))
 
     def get_state(self, episode_id: str, *, timeout_seconds: float | None = None) -> EpisodeState:
         """Returns an episode as it stands.
@@ -132,6 +155,7 @@ class ArenaClient:
         *,
         run_id: str = "",
         fresh: bool = False,
+        reward_profile: str = "",
         timeout_seconds: float | None = None,
     ) -> Grade:
         """Grades one fix for one task, without an episode.
@@ -141,12 +165,13 @@ class ArenaClient:
             code: Python source, 1 to 262144 bytes of UTF-8.
             run_id: The training run, for fair share.
             fresh: Run the tests even if their results for an equal program are known; see `Grade.cached`.
+            reward_profile: Weight profile of the reward; empty for the arena's.
             timeout_seconds: Deadline of this call.
 
         Raises:
             NotFoundError: There is no such task.
         """
-        return self._send(_calls.grade(task_id, code, run_id, fresh), timeout_seconds)
+        return self._send(_calls.grade(task_id, code, run_id, fresh, reward_profile), timeout_seconds)
 
     def grade_group(
         self,
@@ -155,6 +180,7 @@ class ArenaClient:
         *,
         run_id: str = "",
         fresh: bool = False,
+        reward_profile: str = "",
         timeout_seconds: float | None = None,
     ) -> Iterator[tuple[int, Grade | ArenaError]]:
         """Grades several fixes for one task, such as a GRPO group.
@@ -164,6 +190,7 @@ class ArenaClient:
             codes: Python sources, 1 to 256. Equal ones are graded once.
             run_id: The training run, for fair share.
             fresh: Run the tests of each one, also of equal ones and of those whose results are known.
+            reward_profile: Weight profile of the rewards; empty for the arena's.
             timeout_seconds: Deadline of the whole group.
 
         Returns:
@@ -171,7 +198,7 @@ class ArenaClient:
             not grade comes with its error instead, and does not fail the others: never take it for a reward.
             The call is sent with the first item asked for, and cancelled if the iterator is dropped.
         """
-        return self._group(_calls.grade_group(task_id, codes, run_id, fresh), timeout_seconds)
+        return self._group(_calls.grade_group(task_id, codes, run_id, fresh, reward_profile), timeout_seconds)
 
     def propose_fix(
         self,
@@ -240,53 +267,11 @@ class ArenaClient:
         """
         return self._send(_calls.health(service), timeout_seconds)
 
-    def close(self) -> None:
-        """Closes the connection; calls in flight are cancelled. Closing twice is not an error."""
-        self._closed = True
-        self._channel.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _bind(self, call: _calls.Call[T], timeout_seconds: float | None) -> Callable[[], Any]:
-        if self._closed:
-            raise RuntimeError("the client is closed")
-        return partial(
-            self._stubs.rpc(call.method),
-            call.request,
-            timeout=self._connection.deadline(timeout_seconds, call.timeout_seconds),
-            metadata=self._connection.metadata,
-        )
-
-    def _send(self, call: _calls.Call[T], timeout_seconds: float | None) -> T:
-        try:
-            response = self._bind(call, timeout_seconds)()
-        except grpc.RpcError as error:
-            raise error_from_call(error) from error
-        return call.decode(response)
-
     def _group(self, call: _calls.Call[_calls.GroupItem], timeout_seconds: float | None) -> Iterator[_calls.GroupItem]:
         missing = _calls.MissingItems(call)
-        stream = self._bind(call, timeout_seconds)()
-        try:
-            for response in stream:
-                yield missing.arrived(call.decode(response))
-        except grpc.RpcError as error:
-            raise error_from_call(error) from error
-        finally:
-            stream.cancel()
+        for item in self._stream(call, timeout_seconds):
+            yield missing.arrived(item)
         missing.check()
-
-    def _pages(self, call: _calls.Call[_calls.TaskPage] | None, timeout_seconds: float | None) -> Iterator[Task]:
-        while call is not None:
-            page = self._send(call, timeout_seconds)
-            yield from page.tasks
-            call = _calls.next_page(call, page)
 
 
 class Episode(EpisodeBase):
@@ -303,19 +288,29 @@ class Episode(EpisodeBase):
         super().__init__(opened)
         self._arena = arena
 
-    def step(self, fix: str, request_id: str | None = None, *, timeout_seconds: float | None = None) -> StepResult:
+    def step(
+        self,
+        fix: str,
+        request_id: str | None = None,
+        *,
+        method: str = "",
+        timeout_seconds: float | None = None,
+    ) -> StepResult:
         """Grades a fix: runs it against all tests and returns reward and observation.
 
         Args:
             fix: Python source, 1 to 262144 bytes of UTF-8.
             request_id: Names this step: the same id again returns the stored result. None makes a new one.
+            method: Who or what made the fix, for the statistics, at most 64 characters.
             timeout_seconds: Deadline of this call.
 
         Raises:
             EpisodeDoneError: The episode is over.
             RetryableError: The step was not consumed; send it again.
         """
-        return self._advance(self._arena.step(self.episode_id, fix, request_id, timeout_seconds=timeout_seconds))
+        return self._advance(
+            self._arena.step(self.episode_id, fix, request_id, method=method, timeout_seconds=timeout_seconds)
+        )
 
     def propose_fix(self, *, timeout_seconds: float | None = None) -> Proposal:
         """Proposes a repair of the episode's last fix, or of the buggy code before the first step."""
@@ -342,9 +337,3 @@ class Episode(EpisodeBase):
             return
         with suppress(ArenaError):  # what went wrong inside matters more
             self.close(timeout_seconds=_calls.CLOSE_SECONDS)
-
-
-def _open(connection: Connection) -> grpc.Channel:
-    if connection.credentials is None:
-        return grpc.insecure_channel(connection.address, connection.options)
-    return grpc.secure_channel(connection.address, connection.credentials, connection.options)

@@ -1,16 +1,19 @@
-"""The one place where protobuf messages become models."""
+"""Where protobuf messages become models; those of training runs do in `_run_convert`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Protocol, TypeVar
 
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
 
+from codearena import _enums as e
 from codearena import _models as m
 from codearena._errors import ArenaError, ErrorReason, InternalError
+from codearena._run_models import Memory
 from codearena._status import error_from_item
 from codearena.v1 import core_pb2, env_service_pb2, error_reason_pb2
 
@@ -26,29 +29,51 @@ def _numbers(kind: type[_E], proto: _ProtoEnum, prefix: str) -> Mapping[int, _E]
     return {proto.Value(prefix + member.name): member for member in kind}
 
 
-_OUTCOMES = _numbers(m.Outcome, core_pb2.Outcome, "OUTCOME_")
-_DIFFICULTIES = _numbers(m.Difficulty, core_pb2.Difficulty, "DIFFICULTY_")
-_JUDGES = _numbers(m.JudgeSource, core_pb2.JudgeSource, "JUDGE_SOURCE_")
-_BACKENDS = _numbers(m.SandboxBackend, core_pb2.SandboxBackend, "SANDBOX_BACKEND_")
+_OUTCOMES = _numbers(e.Outcome, core_pb2.Outcome, "OUTCOME_")
+_DIFFICULTIES = _numbers(e.Difficulty, core_pb2.Difficulty, "DIFFICULTY_")
+_JUDGES = _numbers(e.JudgeSource, core_pb2.JudgeSource, "JUDGE_SOURCE_")
+_BACKENDS = _numbers(e.SandboxBackend, core_pb2.SandboxBackend, "SANDBOX_BACKEND_")
 _REASONS: Mapping[int, str] = {
     error_reason_pb2.ErrorReason.Value("ERROR_REASON_" + reason.name): reason.value for reason in ErrorReason
 }
-_SERVING = dict(enumerate(m.ServingStatus))
+_SERVING = dict(enumerate(e.ServingStatus))
 
 
-def outcome(number: int) -> m.Outcome:
+def outcome(number: int) -> e.Outcome:
     """Returns the outcome of a wire number."""
-    return _OUTCOMES.get(number, m.Outcome.UNSPECIFIED)
+    return _OUTCOMES.get(number, e.Outcome.UNSPECIFIED)
 
 
-def serving_status(number: int) -> m.ServingStatus:
+def difficulty(number: int) -> e.Difficulty:
+    """Returns the difficulty of a wire number."""
+    return _DIFFICULTIES.get(number, e.Difficulty.UNSPECIFIED)
+
+
+def serving_status(number: int) -> e.ServingStatus:
     """Returns the health of a wire number of `grpc.health.v1`."""
-    return _SERVING.get(number, m.ServingStatus.UNKNOWN)
+    return _SERVING.get(number, e.ServingStatus.UNKNOWN)
 
 
 def seconds(duration: Duration) -> float:
     """Returns a duration as float seconds."""
     return duration.seconds + duration.nanos / 1e9
+
+
+def moment(timestamp: Timestamp) -> datetime:
+    """Returns a time, in UTC.
+
+    Raises:
+        InternalError: It is none that Python can hold.
+    """
+    try:
+        return timestamp.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
+        raise InternalError(f"the arena's answer holds an impossible time: {error}") from error
+
+
+def item_error(pb: core_pb2.ItemError) -> ArenaError:
+    """Returns why an item of a stream has no result."""
+    return error_from_item(pb.code, pb.message, _REASONS.get(pb.reason, ""))
 
 
 def task(pb: env_service_pb2.Task) -> m.Task:
@@ -58,7 +83,7 @@ def task(pb: env_service_pb2.Task) -> m.Task:
         title=pb.title,
         description=pb.description,
         category=pb.category,
-        difficulty=_DIFFICULTIES.get(pb.difficulty, m.Difficulty.UNSPECIFIED),
+        difficulty=difficulty(pb.difficulty),
         buggy_code=pb.buggy_code,
         function_name=pb.function_name,
         visible_tests=tuple(m.VisibleTest(test.name, test.call, test.expected) for test in pb.visible_tests),
@@ -94,6 +119,20 @@ def observation(pb: env_service_pb2.Observation) -> m.Observation:
         step=pb.step,
         max_steps=pb.max_steps,
         description=pb.description,
+        regression=pb.regression,
+        best_known=memory(pb.best_known) if pb.HasField("best_known") else None,
+    )
+
+
+def memory(pb: env_service_pb2.Memory) -> Memory:
+    """Converts the best fix of a task."""
+    return Memory(
+        task_id=pb.task_id,
+        code=pb.code,
+        reward=pb.reward,
+        time_complexity=pb.time_complexity,
+        episode_id=pb.episode_id,
+        created_at=moment(pb.create_time) if pb.HasField("create_time") else None,
     )
 
 
@@ -105,6 +144,7 @@ def breakdown(pb: core_pb2.RewardBreakdown) -> m.RewardBreakdown:
         penalties=_ordered(pb.penalties),
         profile=pb.profile,
         reasons=_ordered(pb.reasons),
+        contributions=_ordered(pb.contributions),
     )
 
 
@@ -152,10 +192,10 @@ def grade(pb: env_service_pb2.Grade) -> m.Grade:
         tests_total=pb.total_test_count,
         error_log=pb.error_log,
         test_results=tuple(map(test_result, pb.test_results)),
-        judge_source=_JUDGES.get(pb.judge_source, m.JudgeSource.UNSPECIFIED),
+        judge_source=_JUDGES.get(pb.judge_source, e.JudgeSource.UNSPECIFIED),
         violations=violations(pb.violations),
         usage=usage(pb.usage),
-        backend=_BACKENDS.get(pb.backend, m.SandboxBackend.UNSPECIFIED),
+        backend=_BACKENDS.get(pb.backend, e.SandboxBackend.UNSPECIFIED),
         complexity=complexity(pb.complexity),
         efficiency=efficiency(pb.efficiency) if pb.HasField("efficiency") else None,
         cached=pb.cached,
@@ -173,6 +213,8 @@ def step_result(pb: env_service_pb2.StepResponse) -> m.StepResult:
         grade=_present(pb, pb.grade),
         done=pb.done,
         replayed=pb.replayed,
+        # An arena that does not say knows no other reward than the absolute one.
+        absolute_reward=pb.absolute_reward or pb.grade.reward,
     )
 
 
@@ -189,7 +231,17 @@ def group_item(pb: env_service_pb2.GradeGroupResponse) -> tuple[int, m.Grade | A
     """Converts one item of a group: its index, and its grade or why there is none."""
     if pb.WhichOneof("result") == "grade":
         return pb.index, grade(pb.grade)
-    return pb.index, error_from_item(pb.error.code, pb.error.message, _REASONS.get(pb.error.reason, ""))
+    return pb.index, item_error(pb.error)
+
+
+def stream_item(pb: env_service_pb2.StepStreamResponse) -> m.StepResult | ArenaError:
+    """Converts what became of one step of a stream: its result, or why there is none."""
+    if pb.WhichOneof("result") != "response":
+        return item_error(pb.error)
+    try:
+        return step_result(pb.response)
+    except InternalError as error:  # of this step alone
+        return error
 
 
 def episode_state(pb: env_service_pb2.GetStateResponse) -> m.EpisodeState:
@@ -197,12 +249,12 @@ def episode_state(pb: env_service_pb2.GetStateResponse) -> m.EpisodeState:
     return m.EpisodeState(
         episode_id=pb.episode_id,
         task_id=pb.task_id,
-        difficulty=_DIFFICULTIES.get(pb.difficulty, m.Difficulty.UNSPECIFIED),
+        difficulty=difficulty(pb.difficulty),
         run_id=pb.run_id,
         done=pb.done,
         best_reward=pb.best_reward if pb.HasField("best_reward") else None,
         observation=observation(pb.observation),
-        created_at=pb.create_time.ToDatetime(tzinfo=UTC),
+        created_at=moment(pb.create_time),
     )
 
 

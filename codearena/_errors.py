@@ -37,6 +37,7 @@ class ErrorReason(StrEnum):
     DEADLINE = "DEADLINE"
     BUG = "BUG"
     BAD_TOKEN = "BAD_TOKEN"  # noqa: S105 - a reason, not a secret
+    QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
 
 
 class ArenaError(Exception):
@@ -57,6 +58,7 @@ class ArenaError(Exception):
         ├── InternalError              a bug; metadata `error_id` finds it in the server's log
         └── RetryableError             nothing was consumed; the same call again may succeed
             ├── QueueFullError         wait `retry_after_seconds` first
+            ├── QuotaExceededError     the same, or close episodes; see `update_run`
             └── UnavailableError       the arena, or a part of it, is down
 
     Attributes:
@@ -173,6 +175,16 @@ class QueueFullError(RetryableError):
     default_code = grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
+class QuotaExceededError(RetryableError):
+    """The training run has as many episodes open, or gradings begun within a minute, as it may.
+
+    Never retried by the SDK: only the caller knows which episodes to close. Close some, or wait
+    `retry_after_seconds` and send the same again. `ArenaClient.update_run` changes the quota.
+    """
+
+    default_code = grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
 class UnavailableError(RetryableError):
     """The arena or a part of it cannot be reached, also after the SDK's own retries."""
 
@@ -201,5 +213,8 @@ STATUS_ERRORS: Final[Mapping[grpc.StatusCode, type[ArenaError]]] = MappingProxyT
 )
 """The one table from gRPC status to exception; it has every status but OK."""
 
-REASON_ERRORS: Final[Mapping[str, type[ArenaError]]] = MappingProxyType({ErrorReason.EPISODE_DONE: EpisodeDoneError})
-"""Reasons that have a class of their own, below the one of their status."""
+REASON_ERRORS: Final[Mapping[str, type[ArenaError]]] = MappingProxyType(
+    {ErrorReason.EPISODE_DONE: EpisodeDoneError, ErrorReason.QUOTA_EXCEEDED: QuotaExceededError}
+)
+"""Reasons that have a class of their own under the status that is the class's default; under another one the status
+decides."""

@@ -1,17 +1,18 @@
 """What an arena answers, as frozen dataclasses.
 
 Durations are float seconds and are named `_seconds`, sizes are integers and are named `_bytes`. All models can
-be compared and pickled. An enum member `UNSPECIFIED` stands for a value that was not sent, or one that a newer
-arena sent and this SDK does not know.
+be compared and pickled. What an arena keeps of training runs is in `_run_models`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import ClassVar, Final
+
+from codearena._enums import Difficulty, JudgeSource, Outcome, SandboxBackend
+from codearena._run_models import Memory
 
 REWARD_COMPONENTS: Final = (
     "compile_score",
@@ -22,55 +23,6 @@ REWARD_COMPONENTS: Final = (
     "llm_quality",
 )
 REWARD_PENALTIES: Final = ("step_penalty", "repeat_penalty")
-
-
-class Outcome(StrEnum):
-    """What became of a graded program. A failure of the arena itself is never an outcome: it is raised."""
-
-    UNSPECIFIED = "UNSPECIFIED"
-    PASSED = "PASSED"
-    TESTS_FAILED = "TESTS_FAILED"
-    COMPILE_ERROR = "COMPILE_ERROR"
-    TIMED_OUT = "TIMED_OUT"
-    OUT_OF_MEMORY = "OUT_OF_MEMORY"
-    OUTPUT_LIMIT_EXCEEDED = "OUTPUT_LIMIT_EXCEEDED"
-    CRASHED = "CRASHED"
-
-
-class Difficulty(StrEnum):
-    """How hard a task is."""
-
-    UNSPECIFIED = "UNSPECIFIED"
-    EASY = "EASY"
-    MEDIUM = "MEDIUM"
-    HARD = "HARD"
-    EXPERT = "EXPERT"
-
-
-class JudgeSource(StrEnum):
-    """Who gave the judge's scores: a language model, or static analysis alone."""
-
-    UNSPECIFIED = "UNSPECIFIED"
-    LLM = "LLM"
-    STATIC = "STATIC"
-
-
-class SandboxBackend(StrEnum):
-    """The kind of sandbox in which a program ran."""
-
-    UNSPECIFIED = "UNSPECIFIED"
-    DOCKER = "DOCKER"
-    PROCESS = "PROCESS"
-    KUBERNETES = "KUBERNETES"
-
-
-class ServingStatus(StrEnum):
-    """What a server says of its own health (`grpc.health.v1`)."""
-
-    UNKNOWN = "UNKNOWN"
-    SERVING = "SERVING"
-    NOT_SERVING = "NOT_SERVING"
-    SERVICE_UNKNOWN = "SERVICE_UNKNOWN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +126,8 @@ class Observation:
         step: Steps taken so far.
         max_steps: Steps that an episode may take.
         description: What the code should do.
+        regression: What the last fix broke that an earlier one had passed; empty if nothing.
+        best_known: The best fix that is known of this task. None unless the episode offers memory and there is one.
     """
 
     buggy_code: str
@@ -184,6 +138,8 @@ class Observation:
     step: int
     max_steps: int
     description: str
+    regression: str = ""
+    best_known: Memory | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -200,6 +156,8 @@ class RewardBreakdown(Mapping[str, float]):
         penalties: `step_penalty` and `repeat_penalty`, as positive numbers.
         profile: Name of the weight profile.
         reasons: Component to one sentence that says why it has its score.
+        contributions: What each component (weight times score) and each penalty (negative) adds to the reward;
+            their sum is the reward before it is clamped. Empty if the arena does not say.
     """
 
     scores: Mapping[str, float]
@@ -207,6 +165,7 @@ class RewardBreakdown(Mapping[str, float]):
     penalties: Mapping[str, float]
     profile: str
     reasons: Mapping[str, str]
+    contributions: Mapping[str, float] = field(default_factory=dict)
 
     def __getitem__(self, component: str) -> float:
         return self.scores[component]
@@ -295,7 +254,7 @@ class Grade:
     """A graded fix.
 
     Attributes:
-        reward: In [0.001, 0.999].
+        reward: In [0.001, 0.999]; under `RewardMode.IMPROVEMENT` in [0, 0.999].
         breakdown: How it came about.
         outcome: What became of the program.
         tests_passed: How many tests it passed, visible and hidden.
@@ -336,16 +295,18 @@ class StepResult:
         grade: The grade of this fix; the properties below are taken from it.
         done: Whether the episode is over.
         replayed: True if this is the stored result of an earlier request with the same id.
+        absolute_reward: The reward of the fix by itself, in [0.001, 0.999], whatever the reward mode.
     """
 
     observation: Observation
     grade: Grade
     done: bool
     replayed: bool
+    absolute_reward: float
 
     @property
     def reward(self) -> float:
-        """The reward, in [0.001, 0.999]."""
+        """The reward, in [0.001, 0.999]; under `RewardMode.IMPROVEMENT` in [0, 0.999]."""
         return self.grade.reward
 
     @property

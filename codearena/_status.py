@@ -74,7 +74,9 @@ def error_from_item(number: int, message: str, reason: str) -> ArenaError:
 
 def error_from_status(code: grpc.StatusCode, message: str, details: StatusDetails) -> ArenaError:
     """Returns the typed error of a status and its details."""
-    kind = REASON_ERRORS.get(details.reason) or STATUS_ERRORS.get(code, InternalError)
+    kind = REASON_ERRORS.get(details.reason)
+    if kind is None or kind.default_code is not code:
+        kind = STATUS_ERRORS.get(code, InternalError)
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and _TOO_LARGE in message:
         kind = InvalidArgumentError
     error = kind(

@@ -7,9 +7,15 @@ import click
 from codearena._cli.catalogue import health, tasks
 from codearena._cli.curriculum import simulate_curriculum
 from codearena._cli.demo import demo
+from codearena._cli.export import export
 from codearena._cli.grading import grade, run
+from codearena._cli.memory import memory
 from codearena._cli.play import play
+from codearena._cli.rescore import rescore
+from codearena._cli.runs import runs
 from codearena._cli.session import ArenaGroup, Session, connection_options
+from codearena._cli.standing import curriculum
+from codearena._cli.stats import stats
 
 _EPILOG = """
 \b
@@ -20,6 +26,8 @@ Examples:
   codearena grade easy-1 fix.py        grade a repair: reward and its parts
   codearena play easy-1 a.py b.py      an episode, one file a step
   cat fix.py | codearena grade easy-1 - --json
+  codearena stats --since 24h          rewards, solve rates and repeats, in tables
+  codearena export steps.csv           every stored step, for a spreadsheet or a notebook
 
 \b
 Exit status:
@@ -27,7 +35,7 @@ Exit status:
   1    graded, and not passed
   2    the command line is wrong
   3    no arena answers, or it asks to try again
-  4    the arena refused, or failed
+  4    the arena refused or failed, also for a part of what was asked
   130  interrupted
 """
 
@@ -41,10 +49,25 @@ Exit status:
 def cli(ctx: click.Context) -> None:
     """CodeArena: buggy code, hidden tests, and a reward for every repair.
 
-    Talks to an arena over gRPC. All commands but `demo` need one that runs: `make serve` starts it.
+    Talks to an arena over gRPC: `make serve` starts one. `demo`, and the commands about what was played (`stats`,
+    `runs`, `curriculum`, `memory`, `rescore`, `export`), start one of their own where none runs.
     """
     ctx.ensure_object(Session)
 
 
-for _command in (health, tasks, grade, play, run, demo, simulate_curriculum):
+for _command in (
+    health,
+    tasks,
+    grade,
+    play,
+    run,
+    demo,
+    stats,
+    runs,
+    curriculum,
+    memory,
+    rescore,
+    export,
+    simulate_curriculum,
+):
     cli.add_command(_command)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 from codearena import ArenaClient, Outcome, Proposal, StepResult, Task
+
+MAX_METHOD_CHARACTERS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ def play_task(arena: ArenaClient, task: Task, run_id: str) -> Iterator[PlayedSte
             if proposal.code == last:
                 return
             last = proposal.code
-            result = episode.step(proposal.code)
+            result = episode.step(proposal.code, method=proposal.method[:MAX_METHOD_CHARACTERS])
             yield PlayedStep(datetime.now(UTC), task, proposal, result)
 
 

@@ -7,13 +7,14 @@ import json
 import re
 import sys
 from collections.abc import Iterable
+from datetime import datetime
 
 import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from codearena import Grade, Outcome, RewardBreakdown, Task
+from codearena import ArenaError, Grade, Outcome, RewardBreakdown, Task
 
 _PIPE_WIDTH = 200
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -34,13 +35,17 @@ def emit_json(document: object) -> None:
 
 
 def plain(value: object) -> object:
-    """Returns a value with every model in it as a dictionary."""
+    """Returns a value with every model and error in it as a dictionary, and every time as text."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, ArenaError):
+        return {"reason": value.reason, "message": value.message, "code": value.code.name}
     return value
 
 
@@ -104,6 +109,24 @@ def print_task(out: Console, task: Task) -> None:
     for test in task.visible_tests:
         out.print(Text(printable(f"  {test.name}: {test.call} -> {test.expected}")), soft_wrap=True)
     out.print(f"  and {task.hidden_test_count} hidden tests")
+
+
+def plain_table(*columns: str, left: int = 1, title: str | None = None) -> Table:
+    """Returns an empty table without lines; all columns but the first `left` hold numbers."""
+    table = Table(box=None, pad_edge=False, title=title, title_justify="left", title_style="bold")
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index < left else "right", no_wrap=True)
+    return table
+
+
+def figure(number: float | None, digits: int = 3) -> str:
+    """Returns a number as tables show it; "-" for one that is absent."""
+    return "-" if number is None else f"{number:.{digits}f}"
+
+
+def local_time(moment: datetime | None) -> str:
+    """Returns a time in the local zone, to the second; "-" for one that is absent."""
+    return "-" if moment is None else moment.astimezone().isoformat(sep=" ", timespec="seconds")
 
 
 def task_table(tasks: Iterable[Task]) -> Table:

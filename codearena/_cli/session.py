@@ -15,6 +15,7 @@ from codearena import (
     ArenaError,
     DeadlineExceededError,
     ErrorReason,
+    QuotaExceededError,
     RetryableError,
     TLSConfig,
     UnauthenticatedError,
@@ -27,6 +28,7 @@ MAX_SOURCE_BYTES: Final = 1024 * 1024
 _ATTEMPTS = 3
 
 EXIT_NOT_PASSED: Final = 1
+EXIT_USAGE: Final = 2
 EXIT_UNREACHABLE: Final = 3
 EXIT_ARENA: Final = 4
 EXIT_INTERRUPTED: Final = 130
@@ -155,6 +157,9 @@ def explain(error: ArenaError, address: str) -> str:
     if isinstance(error, UnavailableError) and not error.reason:
         cause = message.rpartition("last error: ")[2]
         return f"no arena answers at {address}: start one with `make serve`, or pass --address ({cause})"
+    if isinstance(error, QuotaExceededError):
+        wait = f"or wait {error.retry_after_seconds:g} s"
+        return f"{message}: close episodes, raise the quota with `codearena runs set`, {wait}"
     if isinstance(error, RetryableError):
         return f"{message}: nothing was consumed, try again in {error.retry_after_seconds:g} s"
     if isinstance(error, DeadlineExceededError):
