@@ -1,8 +1,9 @@
 """What the services add to a grading: all that a client waits for, less what it would wait for anyway.
 
-That is the longer of the two that run beside each other, sandbox and judge. Measured one grading after the other, and
-on a machine that has come to rest before each. `Step` reads and writes an episode, `Grade` has none. An RPC that only
-looks something up shows what gRPC costs: a grading is an RPC to the env service with one to the executor inside it.
+That is the longer of the two that run beside each other, sandbox (from the queue to its answer) and judge. Measured one
+grading after the other, and on a machine that has come to rest before each. `Step` claims an episode and stores a step,
+`Grade` has none. An RPC that only looks something up shows what gRPC costs: a grading is an RPC to the env service with
+one to the executor inside it.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ import asyncio
 import itertools
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
 
 from benchmarks import workloads
 from benchmarks.command import add_backends, each_backend, main_of
@@ -23,32 +27,52 @@ from codearena import AsyncArenaClient
 from services.standalone.arena import arena
 
 _TASK = "type_errors-1"
-_COLUMNS = ("call", "total ms", "sandbox ms", "judge ms", "write ms", "added ms")
+_COLUMNS = ("call", "total ms", "sandbox ms", "judge ms", "store ms", "added ms", "env alone ms")
 Call = Callable[[], Awaitable[object]]
 Measured = dict[str, list[float]]
 
 
-async def _timed(call: Call, stages: Stages, found: Measured) -> None:
-    stages.since()
-    started = time.perf_counter()
-    await call()
-    total = time.perf_counter() - started
-    parts = stages.since()
-    waited = max(parts["execute"], parts["judge"])
-    for name, value in (("total", total), ("added", total - waited), *parts.items()):
-        found.setdefault(name, []).append(value)
+class _Clock:
+    """Times calls and what they waited for."""
+
+    def __init__(self, registries: Mapping[str, CollectorRegistry]) -> None:
+        self._stages = Stages(registries["env"])
+        self._executor = registries["executor"]
+        self._handled = 0.0
+
+    def _handling(self) -> float:
+        """Returns the seconds that the executor has had its RPC since the last call."""
+        labels = {"grpc_service": "codearena.v1.ExecutorService", "grpc_method": "Execute"}
+        before = self._handled
+        self._handled = self._executor.get_sample_value("grpc_server_handling_seconds_sum", labels) or 0.0
+        return self._handled - before
+
+    async def time(self, call: Call, found: Measured) -> None:
+        """Makes a call and adds its seconds: in all, by stage, and what the services and env alone added."""
+        self._stages.since(), self._handling()
+        started = time.perf_counter()
+        await call()
+        whole = time.perf_counter() - started
+        parts = self._stages.since()
+        own = max(0.0, parts["total"] - max(self._handling(), parts["judge"]))
+        sandbox = parts["queue"] + parts["provision"] + parts["execute"]
+        added = whole - max(sandbox, parts["judge"])
+        seconds = parts | {"whole": whole, "sandbox": sandbox, "added": added, "own": own}
+        for name, value in seconds.items():
+            found.setdefault(name, []).append(value)
 
 
-async def _measure(backend: str, rounds: int, pause: float) -> list[tuple[str, Measured]]:
+async def _measure(backend: str, url: str | None, rounds: int, pause: float) -> list[tuple[str, Measured]]:
     task = next(task for task in workloads.catalogue() if task.id == _TASK)
     fixes = (workloads.distinct(task.reference, number) for number in itertools.count())
     found: list[tuple[str, Measured]] = []
+    settings = ALONE | {"database_url": SecretStr(url) if url else None}
     with tempfile.TemporaryDirectory() as folder:
         async with (
-            arena(port=0, private=True, data_dir=Path(folder), sandbox_backend=backend, **ALONE) as running,
+            arena(port=0, private=True, data_dir=Path(folder), sandbox_backend=backend, **settings) as running,
             AsyncArenaClient(running.address) as client,
         ):
-            stages = Stages(running.registries["env"])
+            clock = _Clock(running.registries)
             await client.grade(task.id, next(fixes))  # measures the reference once
             for rest, times in ((0.0, 4 * rounds), (pause, rounds)):
                 how = f"{rest:g} s of rest before each" if rest else "one after the other"
@@ -58,11 +82,11 @@ async def _measure(backend: str, rounds: int, pause: float) -> list[tuple[str, M
                 for _ in range(times):
                     episode = await client.reset(task.id)
                     await asyncio.sleep(rest)
-                    await _timed(lambda: client.get_task(task.id), stages, looked_up)
+                    await clock.time(lambda: client.get_task(task.id), looked_up)
                     await asyncio.sleep(rest)
-                    await _timed(lambda e=episode: e.step(next(fixes)), stages, stepped)  # type: ignore[misc]
+                    await clock.time(lambda e=episode: e.step(next(fixes)), stepped)  # type: ignore[misc]
                     await asyncio.sleep(rest)
-                    await _timed(lambda: client.grade(task.id, next(fixes)), stages, graded)
+                    await clock.time(lambda: client.grade(task.id, next(fixes)), graded)
                 found += [(f"GetTask, {how}", looked_up), (f"Step, {how}", stepped), (f"Grade, {how}", graded)]
     return found
 
@@ -71,6 +95,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of this benchmark."""
     add_backends(parser)
     parser.add_argument("--rounds", type=int, default=30, help="calls at rest; four times as many without (default 30)")
+    parser.add_argument("--database-url", help="SQLAlchemy URL of an empty database (default: SQLite in a new folder)")
     parser.add_argument("--pause", type=float, default=0.5, help="seconds of rest (default 0.5)")
 
 
@@ -78,14 +103,15 @@ def measure(arguments: argparse.Namespace) -> Iterator[Figures]:
     """Yields one table for each backend."""
 
     def one(backend: str) -> Iterator[Figures]:
-        found = asyncio.run(_measure(backend, arguments.rounds, arguments.pause))
-        names = ("total", "execute", "judge", "store", "added")
+        found = asyncio.run(_measure(backend, arguments.database_url, arguments.rounds, arguments.pause))
+        names = ("whole", "sandbox", "judge", "store", "added", "own")
         rows = [(call, *(milliseconds(median(values[name])) for name in names)) for call, values in found]
         command = f".venv/bin/python -m benchmarks.overhead --backend {backend}"
+        store = "PostgreSQL" if (arguments.database_url or "").startswith("postgres") else "SQLite"
         note = (
-            f"Medians, task {_TASK}. Added is the total less the longer of sandbox and judge. `Step` also reads an "
-            "episode, and stores the step before it answers. The floor of two RPCs, one inside the other, is twice "
-            "`GetTask`."
+            f"Medians, task {_TASK}, {store}. Added is the total less the longer of sandbox and judge; env alone is its "
+            "time of a step less the longer of the RPCs to executor and judge. `Step` claims an episode and stores a "
+            "step before it answers, `Grade` does neither. Two RPCs, one inside the other, take twice `GetTask`."
         )
         yield Figures(f"What the services add, backend {backend}", command, _COLUMNS, rows, note)
 

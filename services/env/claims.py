@@ -44,11 +44,13 @@ class Claim:
     Attributes:
         holder: By whom: a name that nobody else has.
         episode: As it was when the claim was taken.
+        seconds: What the store took for it.
         spent: Set by who gave it back to the store in another way.
     """
 
     holder: str
     episode: Episode
+    seconds: float
     spent: bool = False
 
 
@@ -82,7 +84,7 @@ class Claims:
             StatusError: DEADLINE_EXCEEDED, another one held it for too long.
         """
         holder = uuid.uuid4().hex
-        claim = Claim(holder, await self._take(episode_id, holder, deadline))
+        claim = await self._take(episode_id, holder, deadline)
         renewing = asyncio.create_task(self._renew(episode_id, holder))
         try:
             yield claim
@@ -91,11 +93,13 @@ class Claims:
             if not claim.spent:
                 await asyncio.shield(self._release(episode_id, holder))
 
-    async def _take(self, episode_id: str, holder: str, deadline: float) -> Episode:
+    async def _take(self, episode_id: str, holder: str, deadline: float) -> Claim:
         pause = _FIRST_PAUSE
         while True:
+            began = time.monotonic()
             try:
-                return await self._store.claim(episode_id, holder, self._lease)
+                episode = await self._store.claim(episode_id, holder, self._lease)
+                return Claim(holder, episode, time.monotonic() - began)
             except Claimed as claimed:
                 left = deadline - time.monotonic()
                 if left <= 0:

@@ -265,7 +265,7 @@ class Episodes:
         self._metrics.step(task.category, graded.execution.outcome, earned)
         if done:
             self._metrics.episode_ended(task.category, "solved" if graded.solved else "exhausted")
-        self._metrics.stage("total", time.monotonic() - started)
+        self._metrics.stage("total", claim.seconds + time.monotonic() - started)
         return response
 
     def _graded_step(self, episode: Episode, asked: Asked, graded: Graded) -> tuple[Step, Reward]:
@@ -297,7 +297,7 @@ class Episodes:
         memory = memory_of(claim.episode, step)
         await self._store.add_step(claim.episode.episode_id, claim.holder, step, ending, memory)
         claim.spent = True
-        self._metrics.stage("store", time.monotonic() - started)
+        self._metrics.stage("store", claim.seconds + time.monotonic() - started)
 
 
 @contextlib.contextmanager
