@@ -46,42 +46,79 @@ class Running:
         raise KeyError(line)
 
 
-@contextlib.contextmanager
-def service(name: str, folder: Path, variables: Mapping[str, str]) -> Iterator[Running]:
-    """Runs `python -m services.NAME` while the block runs, on free ports of loopback.
+class ServiceProcess:
+    """`python -m services.NAME` on free ports of loopback, which it keeps when it is started again.
 
     Args:
         name: "env", "executor" or "judge".
         folder: Data directory, and where its log goes.
         variables: Its settings. Those of the caller's environment do not count.
+    """
+
+    def __init__(self, name: str, folder: Path, variables: Mapping[str, str]) -> None:
+        self.name = name
+        self._port, self._metrics_port = _free_ports(2)
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("CODEARENA_")}
+        own = {
+            "CODEARENA_DATA_DIR": str(folder),
+            "CODEARENA_DRAIN_SECONDS": "0",
+            f"CODEARENA_{name.upper()}_PORT": str(self._port),
+            f"CODEARENA_{name.upper()}_METRICS_PORT": str(self._metrics_port),
+        }
+        self._environment = {**kept, **own, **variables}
+        self._log = folder / f"{name}.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        """Its gRPC target."""
+        return f"127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        """Starts it and does not wait."""
+        with self._log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", f"services.{self.name}"],
+                cwd=_ROOT,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+
+    def wait_ready(self) -> Running:
+        """Waits until it serves. Raises StartError if it ends before or takes too long, with the end of its log."""
+        assert self._process is not None, "start() comes first"
+        running = Running(self._process.pid, self.address, f"http://127.0.0.1:{self._metrics_port}/metrics")
+        _wait_ready(self._process, running, self._log)
+        return running
+
+    def kill(self) -> None:
+        """Ends it as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def stop(self) -> None:
+        """Ends it as an operator would. Idempotent."""
+        if self._process is not None:
+            _end(self._process)
+            self._process = None
+
+
+@contextlib.contextmanager
+def service(name: str, folder: Path, variables: Mapping[str, str]) -> Iterator[Running]:
+    """Runs a service while the block runs; see `ServiceProcess`.
 
     Raises:
-        StartError: It does not start; the message is the end of its log.
+        StartError: It does not start.
     """
-    port, metrics_port = _free_ports(2)
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("CODEARENA_")}
-    own = {
-        "CODEARENA_DATA_DIR": str(folder),
-        "CODEARENA_DRAIN_SECONDS": "0",
-        f"CODEARENA_{name.upper()}_PORT": str(port),
-        f"CODEARENA_{name.upper()}_METRICS_PORT": str(metrics_port),
-    }
-    log = folder / f"{name}.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", f"services.{name}"],
-            cwd=_ROOT,
-            env={**kept, **own, **variables},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-        )
-    running = Running(process.pid, f"127.0.0.1:{port}", f"http://127.0.0.1:{metrics_port}/metrics")
+    process = ServiceProcess(name, folder, variables)
+    process.start()
     try:
-        _wait_ready(process, running, log)
-        yield running
+        yield process.wait_ready()
     finally:
-        _end(process)
+        process.stop()
 
 
 def _free_ports(count: int) -> list[int]:

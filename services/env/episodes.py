@@ -237,7 +237,7 @@ class Episodes:
             task = self._catalogue.get(episode.task_id)
         try:
             return await self._grade_step(claim, task, asked, deadline)
-        except StatusError:
+        except (StatusError, StoreDown):
             self._metrics.step_failed(task.category)
             raise
 

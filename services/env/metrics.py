@@ -15,7 +15,7 @@ from services.env.task_schema import Difficulty
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 _SHARES = tuple(tenth / 10 for tenth in range(11))
 _STAGES = ("queue", "provision", "execute", "judge", "store", "total")
-_MAX_CATEGORIES = 15  # for fewer than 3,000 series in the worst case
+_MAX_CATEGORIES = 13  # for fewer than 3,000 series in the worst case
 _OTHER = "other"
 _WHOLE = "reward"
 INFRA_ERROR = "infra_error"
@@ -26,7 +26,7 @@ class EnvMetrics:
 
     Args:
         registry: Where.
-        categories: The catalogue's; beyond fifteen they are counted as "other".
+        categories: The catalogue's; beyond thirteen they are counted as "other".
     """
 
     def __init__(self, registry: CollectorRegistry, categories: Iterable[str]) -> None:
