@@ -21,7 +21,7 @@ _SHOWN = 100
 
 @click.command(
     epilog=examples(
-        "codearena rescore --profile correctness           what would change",
+        "codearena rescore --profile tests_only            what would change",
         "codearena rescore --run grpo-12 --regrade         after a change of tasks or limits",
         "codearena rescore --task easy-1 --regrade --apply",
         "codearena rescore --json | jq '.changes[] | .new_reward - .old_reward'",

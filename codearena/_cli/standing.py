@@ -25,7 +25,7 @@ def curriculum(session: Session, run_id: str, as_json: bool) -> None:
     with keeping_arena(session) as arena:
         found = arena.get_curriculum(run_id)
     if as_json:
-        emit_json({"run_id": run_id, "curriculum": found})
+        emit_json(found)
     else:
         _print(found)
 

@@ -86,8 +86,12 @@ class FakeArena(env_service_pb2_grpc.EnvServiceServicer):
             context.abort(failure.code, failure.message)
         return self.responses.get(rpc, DEFAULTS[rpc])(request)
 
-    def GradeGroup(self, request, context):  # noqa: N802 - the RPC's name
-        yield from self.answer("GradeGroup", request, context)
+
+def _streaming(rpc: str) -> Callable[..., Any]:
+    def handler(self, request, context):
+        yield from self.answer(rpc, request, context)
+
+    return handler
 
 
 def _unary(rpc: str) -> Callable[..., Any]:
@@ -160,6 +164,79 @@ def a_step(request: pb.StepRequest) -> pb.StepResponse:
     return pb.StepResponse(observation=an_observation(step=1), grade=a_grade(), done=request.proposed_fix == "done")
 
 
+def a_memory(task_id: str = "easy-1", reward: float = 0.98) -> pb.Memory:
+    return pb.Memory(
+        task_id=task_id,
+        code="def count(s): return len(s)\n",
+        reward=reward,
+        time_complexity="O(n)",
+        episode_id="ep_1",
+        create_time=Timestamp(seconds=1_700_000_000),
+    )
+
+
+def a_run(run_id: str = "grpo-12") -> pb.Run:
+    return pb.Run(
+        run_id=run_id,
+        weight=2.5,
+        max_open_episodes=500,
+        episode_count=9,
+        open_episode_count=2,
+        step_count=21,
+        mean_reward=0.61,
+        last_active_time=Timestamp(seconds=1_700_000_000),
+    )
+
+
+def a_record(step: int = 1) -> pb.ExportStepsResponse:
+    return pb.ExportStepsResponse(
+        episode_id="ep_1",
+        run_id="grpo-12",
+        task_id="easy-1",
+        category="easy",
+        difficulty="DIFFICULTY_EASY",
+        step=step,
+        reward=0.5,
+        outcome="OUTCOME_TESTS_FAILED",
+        passed_test_count=2,
+        repeated=True,
+        time_complexity="O(n)",
+        method="builtin",
+        solved=True,
+        create_time=Timestamp(seconds=1_700_000_000, nanos=250_000_000),
+        proposed_fix='def count(s):\n    return ","\n',
+    )
+
+
+def a_rescored(step: int = 1, old: float = 0.5, **result: Any) -> pb.RescoreEpisodesResponse:
+    return pb.RescoreEpisodesResponse(episode_id="ep_1", step=step, task_id="easy-1", old_reward=old, **result)
+
+
+def an_answer(step: pb.StepRequest, **result: Any) -> pb.StepStreamResponse:
+    result = result or {"response": a_step(step)}
+    return pb.StepStreamResponse(episode_id=step.episode_id, request_id=step.request_id, **result)
+
+
+def some_stats(request: pb.GetStatsRequest) -> pb.GetStatsResponse:
+    full = pb.StatsRow(
+        key="all",
+        episode_count=9,
+        step_count=21,
+        mean_reward=0.61,
+        solve_rate=0.75,
+        mean_steps_to_solve=2.25,
+        repeat_rate=0.1,
+    )
+    by_steps = pb.StatsRow(key="O(n)", episode_count=4, step_count=7, mean_reward=0.7, repeat_rate=0.0)
+    return pb.GetStatsResponse(
+        tables=[
+            pb.StatsTable(name="all", rows=[full]),
+            pb.StatsTable(name="task", rows=[pb.StatsRow(key="easy-1", episode_count=1, step_count=3)]),
+            pb.StatsTable(name="complexity", rows=[by_steps]),
+        ]
+    )
+
+
 DEFAULTS: dict[str, Callable[[Any], Any]] = {
     "Reset": lambda request: pb.ResetResponse(
         episode_id="ep_1", task=a_task(request.task_id), observation=an_observation()
@@ -185,10 +262,40 @@ DEFAULTS: dict[str, Callable[[Any], Any]] = {
     "RunCode": lambda request: pb.RunCodeResponse(outcome="OUTCOME_PASSED", stdout=request.stdin.upper(), exit_code=0),
     "ListTasks": lambda request: pb.ListTasksResponse(tasks=[a_task()], total_count=1),
     "GetTask": lambda request: pb.GetTaskResponse(task=a_task(request.task_id)),
+    "StepStream": lambda requests: (an_answer(request.step) for request in requests),
+    "GetCurriculum": lambda request: pb.GetCurriculumResponse(
+        level="DIFFICULTY_MEDIUM",
+        levels=["DIFFICULTY_EASY", "DIFFICULTY_MEDIUM", "DIFFICULTY_HARD"],
+        window=[0.5, 0.75],
+        mean_reward=0.625,
+        episode_count=22,
+        moves=[
+            pb.CurriculumMove(
+                episode=20,
+                from_level="DIFFICULTY_EASY",
+                to_level="DIFFICULTY_MEDIUM",
+                mean_reward=0.85,
+                reason="The mean was over 0.80.",
+            )
+        ],
+        explanation="Medium; a mean over 0.80 raises it.",
+    ),
+    "ListMemories": lambda request: pb.ListMemoriesResponse(memories=[a_memory(request.task_id or "easy-1")]),
+    "ImportMemories": lambda request: pb.ImportMemoriesResponse(imported_count=len(request.memories)),
+    "GetStats": some_stats,
+    "ListRuns": lambda request: pb.ListRunsResponse(runs=[a_run(), pb.Run(run_id="new", weight=1)]),
+    "UpdateRun": lambda request: pb.UpdateRunResponse(run=a_run(request.run_id)),
+    "RescoreEpisodes": lambda request: [
+        a_rescored(1, new_reward=0.5),
+        a_rescored(2, new_reward=0.75),
+        a_rescored(3, old=0.9, new_reward=0.0),
+    ],
+    "ExportSteps": lambda request: [a_record(1), a_record(2)],
 }
+_STREAMING = {"GradeGroup", "StepStream", "RescoreEpisodes", "ExportSteps"}
 
-for _name in DEFAULTS.keys() - {"GradeGroup"}:
-    setattr(FakeArena, _name, _unary(_name))
+for _name in DEFAULTS:
+    setattr(FakeArena, _name, _streaming(_name) if _name in _STREAMING else _unary(_name))
 
 
 @pytest.fixture
@@ -227,4 +334,12 @@ def unused_address() -> str:
 @pytest.fixture
 def make() -> SimpleNamespace:
     """Builders of wire messages, with plausible content."""
-    return SimpleNamespace(task=a_task, observation=an_observation, grade=a_grade)
+    return SimpleNamespace(
+        task=a_task,
+        observation=an_observation,
+        grade=a_grade,
+        memory=a_memory,
+        record=a_record,
+        rescored=a_rescored,
+        answer=an_answer,
+    )
