@@ -37,7 +37,8 @@ class ArenaClient(RunMethods):
         token: Sent as a bearer token with every call. Use it with `tls` only, or on a trusted network.
         tls: How to encrypt; None for plain text. `TLSConfig()` trusts the system's authorities.
         timeout_seconds: Deadline of every call, retries included. None for the defaults: 120 s for grades,
-            steps, proposals and runs, 600 s for groups, 30 s for the rest. Each call can override it.
+            steps, proposals and runs, 600 s for groups, a day for streams of steps, rescoring and export, 30 s for
+            the rest. Each call can override it.
         max_attempts: How often a call is sent at most, from 1 (no retries) to 5.
     """
 
@@ -107,7 +108,7 @@ class ArenaClient(RunMethods):
     def step_stream(
         self, steps: Iterable[StepCall], *, window: int = WINDOW, timeout_seconds: float | None = None
     ) -> Iterator[tuple[StepCall, StepResult | ArenaError]]:
-        """Grades fixes in many episodes over one stream, which costs less than a call for each.
+        """Grades fixes in many episodes over one stream.
 
         Args:
             steps: Those of one episode are taken in their order. They are iterated in another thread, one whenever

@@ -121,7 +121,7 @@ def connection_options(*, hidden: bool = False) -> Callable[[F], F]:
             "timeout_seconds",
             metavar="SECONDS",
             type=click.FloatRange(min=0, min_open=True, max=86_400),
-            help="Deadline of each call. [default: 30 s; 120 s for grading and runs]",
+            help="Deadline of each call. [default: 30 s; 120 s for grading and runs, a day for rescore and export]",
             **_stored(hidden),
         ),
     ]

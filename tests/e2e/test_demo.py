@@ -1,6 +1,7 @@
 """`codearena demo`: an arena of its own, nine tasks, a log and a chart, and nothing left behind."""
 
 import csv
+import json
 import re
 import subprocess
 import sys
@@ -58,9 +59,54 @@ def check_log(path):
         assert float(row["step_penalty"]) == pytest.approx(0.01 * int(row["step"]))
 
 
-def test_demo_with_process_sandboxes(tmp_path, arena_data):
-    out = tmp_path / "results"
-    check(demo("process", out, arena_data), out, "process")
+def test_demo_with_process_sandboxes(tmp_path):
+    out, data_dir = tmp_path / "results", tmp_path / "data"
+    check(demo("process", out, data_dir), out, "process")
+    check_what_was_kept(out, data_dir)
+
+
+def check_what_was_kept(out, data_dir):
+    """The commands about what was played start an arena on the demo's data, and agree with the demo's log."""
+    with (out / "rewards_log.csv").open(newline="") as file:
+        played = [(row["task_id"], int(row["step"]), float(row["reward"])) for row in csv.DictReader(file)]
+    tables = json.loads(after("stats --json", data_dir))["tables"]
+    assert {row["key"] for row in tables["task"]} == TASKS
+    (everything,) = tables["all"]
+    assert (everything["episode_count"], everything["step_count"], everything["solve_rate"]) == (9, len(played), 1.0)
+    assert everything["mean_reward"] == pytest.approx(sum(reward for *_, reward in played) / len(played), abs=1e-5)
+    assert [row["key"] for row in tables["method"]] == ["builtin"]
+    (run,) = json.loads(after("runs --json", data_dir))["runs"]
+    assert run["step_count"] == len(played)
+    path = out / "steps.csv"
+    after(f"export {path} --run {run['run_id']} --with-fixes", data_dir)
+    with path.open(newline="") as file:
+        kept = [(row["task_id"], int(row["step"]), float(row["reward"])) for row in csv.DictReader(file)]
+    assert kept == [(task_id, step, pytest.approx(reward, abs=1e-5)) for task_id, step, reward in played]
+    rescored = json.loads(after("rescore --json", data_dir))
+    assert (rescored["step_count"], rescored["changes"], rescored["failures"]) == (len(played), [], [])
+    memories = json.loads(after(f"memory list --run {run['run_id']} --json", data_dir))["memories"]
+    assert {memory["task_id"] for memory in memories} == TASKS
+
+
+def after(command, data_dir):
+    """What a command prints that names no arena, where none runs."""
+    program = """
+import sys
+import codearena._cli.session as session
+session.DEFAULT_ADDRESS = "127.0.0.1:1"
+from codearena.__main__ import main
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, *command.split()],
+        cwd=ROOT,
+        env=plain_environment(CODEARENA_SANDBOX_BACKEND="process", CODEARENA_DATA_DIR=str(data_dir)),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 @pytest.mark.docker

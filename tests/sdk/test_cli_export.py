@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from codearena._cli import export_files
 from codearena._cli.app import cli
 from codearena.v1 import env_service_pb2 as pb
+from tests.conftest import require
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
@@ -34,11 +35,8 @@ def run(fake):
 
 @pytest.fixture
 def parquet():
-    """Reads Parquet; a machine without pyarrow skips."""
-    if importlib.util.find_spec("pyarrow") is None:
-        if "pyarrow" in os.environ.get("CODEARENA_REQUIRE", "").split(","):
-            pytest.fail("CODEARENA_REQUIRE names pyarrow, but it is not installed")
-        pytest.skip("pyarrow is not installed")
+    """What reads Parquet."""
+    require("pyarrow", importlib.util.find_spec("pyarrow") is not None, "pyarrow is not installed")
     from pyarrow import parquet
 
     return parquet

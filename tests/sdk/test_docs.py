@@ -26,7 +26,7 @@ def test_code_runs_from_top_to_bottom(fake, make, tmp_path, monkeypatch):
     with ArenaClient(fake.address) as arena:
         names = {"arena": arena, "propose": lambda observation: "done" if next(proposals) > 11 else "x = 1"}
         for block in blocks("python"):
-            exec(compile(block.replace("127.0.0.1:50051", fake.address), "sdk.md", "exec"), names)  # noqa: S102
+            exec(compile(block.replace("127.0.0.1:50051", fake.address), "sdk.md", "exec"), names)
             names["arena"] = arena  # the first block closes its own
     assert next(proposals) == 8 + 8 + 4  # the second stream starts with 4 that are not done
     assert names["left"] == 0
