@@ -1,61 +1,33 @@
-"""One or two sentences of advice for an agent's next attempt. Pure; built only from what the agent may see."""
+"""A few sentences of advice for an agent's next attempt. Pure; built only from what the agent may see.
+
+The advice follows the attempt's reward: first that the program runs, then that it is right, then that it is fast.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from codearena.v1 import core_pb2 as core
 from services.env.complexity import Analysis
+from services.env.excerpts import answered, said
+from services.env.feedback import Feedback
+from services.env.hint_texts import ADVICE, ANY_TECHNIQUE, NAMED_CASES, STOPPED, TECHNIQUES
 
-_SHOWN_CHARACTERS = 160
+LOADING_BELOW = 0.4
+"""Under this reward a hint is first about syntax, loading and being stopped."""
+LOGIC_BELOW = 0.7
+"""Under this reward a hint is first about wrong answers and edge cases; from it on, about complexity."""
+SHOWN_CHARACTERS = 160
+"""Of each text of a test or an exception that a hint repeats."""
+SHOWN_CASES = 4
+"""Edge cases of the description that a hint names."""
+
 _LINE = re.compile(r"line (\d+)")
 _EXCEPTION = re.compile(r"^(?:[\w.]+\.)?(\w*(?:Error|Exception|Interrupt|Exit|Iteration))(?:: *(.*))?$")
-
-_TECHNIQUES = {
-    "maximum subarray (Kadane)": "Keep the best sum that ends at the current element and the best one seen so far "
-    "(Kadane's algorithm): one pass is enough.",
-    "two-sum": "Remember in a dictionary what you have seen and look the complement up in it.",
-    "three-sum": "Sort once, then move two pointers towards each other for each first element.",
-    "binary search": "Halve the range that is left in each round; do not scan, slice or use `in` or `index`.",
-    "sliding window": "Move the two ends of one window forward and update what it holds, instead of starting anew.",
-    "sorting": "Use the built-in sort, or divide and merge.",
-    "prefix sum": "Add up once and take differences of the running totals.",
-    "graph traversal": "Visit each node once: keep the visited ones in a set and the waiting ones in a deque.",
-    "shortest path": "Take the closest node from a heap instead of searching for it.",
-    "tree traversal": "Visit each node once, and pass results up instead of copying lists.",
-    "Fibonacci numbers": "Carry the last two values along instead of computing them again.",
-    "string matching": "Use the built-in search, or a table of prefixes (Knuth-Morris-Pratt).",
-    "counting and duplicates": "Count in a dictionary or a set instead of searching the list again.",
-    "aggregation (sum, mean)": "One pass over the input is enough.",
-    "prime sieve": "Cross out multiples in one table (sieve of Eratosthenes).",
-    "palindrome": "Compare the two ends moving inwards, or with the reversed text, once.",
-}
-_ANY_TECHNIQUE = (
-    "Look for work that is repeated in a loop: searching a list, slicing, adding up again. "
-    "A running value, a dictionary or a cache does it once."
-)
-_ADVICE = {
-    "TypeError": "Values of different types meet there: convert them explicitly, and treat None before using it.",
-    "ZeroDivisionError": "Treat the empty or zero case before dividing.",
-    "IndexError": "Check the bounds: the first and last index, and the empty input.",
-    "KeyError": "Check that the key is there before using it.",
-    "NameError": "A name is used that is not defined: check its spelling and imports.",
-    "UnboundLocalError": "A variable is read before every path has set it.",
-    "AttributeError": "The object does not have that attribute: check its type, and whether it is None.",
-    "RecursionError": "The recursion does not end: check its base case, or use a loop.",
-    "ValueError": "A conversion or call was given a value that it does not accept: check or convert it first.",
-    "ModuleNotFoundError": "Only the standard library is there.",
-    "ImportError": "Only the standard library is there.",
-    "PermissionError": "The sandbox has no network, and starts no programs.",
-    "BlockingIOError": "The sandbox has no network, and starts no programs.",
-}
-_STOPPED = {
-    core.OUTCOME_OUT_OF_MEMORY: "It ran out of memory: do not build what you do not need, and check that loops end.",
-    core.OUTCOME_OUTPUT_LIMIT_EXCEEDED: "It printed or returned too much: remove debugging output.",
-    core.OUTCOME_CRASHED: "The process ended before it had answered: return a value, do not exit.",
-}
+_NOT_ANSWERED = {core.OUTCOME_TIMED_OUT, core.OUTCOME_COMPILE_ERROR, *STOPPED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +44,8 @@ class Situation:
         total: How many there are.
         efficiency: Its cost against the reference's; None unless every test passed.
         analysis: What its source tells.
+        reward: The attempt's reward; None for advice in the order of urgency, whatever the reward.
+        feedback: How much the agent may see. Under COUNTS nothing of a test's call, expectation or answer is told.
     """
 
     function: str
@@ -83,24 +57,41 @@ class Situation:
     total: int
     efficiency: core.EfficiencyReport | None
     analysis: Analysis
+    reward: float | None = None
+    feedback: Feedback = Feedback.FULL
+
+
+_Advice: TypeAlias = Callable[[Situation], str]
 
 
 def hint(situation: Situation) -> str:
-    """Returns advice for the next attempt; empty if there is nothing left to improve."""
-    steps: tuple[Callable[[Situation], str], ...] = (_on_stop, _on_load, _on_visible, _on_hidden, _on_cost)
-    return next((text for step in steps if (text := step(situation))), "")
+    """Returns advice for the next attempt; empty if there is nothing left to improve.
+
+    What the reward calls for comes first. Where that has nothing to say, the most urgent of the rest is said.
+    """
+    urgent: tuple[_Advice, ...] = (_on_stop, _on_load, _on_visible, _on_failures, _on_cost)
+    return next((text for step in (*_called_for(situation.reward), *urgent) if (text := step(situation))), "")
+
+
+def _called_for(reward: float | None) -> tuple[_Advice, ...]:
+    if reward is None:
+        return ()
+    if reward < LOADING_BELOW:
+        return _on_stop, _on_load
+    return (_on_logic,) if reward < LOGIC_BELOW else (_on_cost,)
 
 
 def _on_load(situation: Situation) -> str:
     if not situation.load_error and situation.outcome != core.OUTCOME_COMPILE_ERROR:
         return ""
-    name, detail = _exception(situation.load_error)
-    lines = _LINE.findall(situation.load_error)
+    error = said(situation.load_error)
+    name, detail = _exception(error)
+    lines = _LINE.findall(error)
     place = f" in line {lines[-1]}" if lines else ""
     what = f"{name}: {detail}" if detail else name or "an error"
     if name in {"SyntaxError", "IndentationError", "TabError"}:
         return f"The code does not compile{place} ({what}). Check colons, brackets, quotes and indentation there."
-    advice = _ADVICE.get(name, "")
+    advice = ADVICE.get(name, "")
     return f"The code stops while it is loaded{place} ({what}). {advice or 'Only definitions should run on import.'}"
 
 
@@ -109,21 +100,38 @@ def _on_stop(situation: Situation) -> str:
         cost = situation.analysis.time_complexity
         estimate = f" Its cost is estimated at {cost}." if cost else ""
         return f"The time limit stopped it: check that every loop and recursion moves towards its end.{estimate}"
-    return _STOPPED.get(situation.outcome, "")
+    return STOPPED.get(situation.outcome, "")
+
+
+def _on_logic(situation: Situation) -> str:
+    """What is wrong, visible and hidden together; nothing if no wrong answer is known and something stopped it."""
+    visible = _on_visible(situation)
+    if not visible:
+        return "" if situation.outcome in _NOT_ANSWERED else _on_failures(situation)
+    shown = sum(not test.hidden and not test.passed for test in situation.failing)
+    hidden = situation.total - situation.passed - shown
+    if hidden <= 0:
+        return visible
+    tests = "1 hidden test fails" if hidden == 1 else f"{hidden} hidden tests fail"
+    return f"{visible} {tests} too: think of {_named_cases(situation.description) or 'edge cases'}."
 
 
 def _on_visible(situation: Situation) -> str:
-    failing = next((test for test in situation.failing if not test.hidden and not test.passed), None)
-    if failing is None:
-        return ""
-    call, expected, actual = _short(failing.call), _short(failing.expected), failing.actual
+    """The first wrong answer that the agent may see."""
+    wrong = (test for test in situation.failing if not (test.hidden or test.passed or test.outcome in _NOT_ANSWERED))
+    failing = None if situation.feedback == Feedback.COUNTS else next(wrong, None)
+    return "" if failing is None else _explained(failing)
+
+
+def _explained(failing: core.TestResult) -> str:
+    call, expected, actual = _short(failing.call), _short(failing.expected), answered(failing.actual)
     name, detail = _exception(actual)
     if expected.startswith("raises "):
         got = f"raised {name}" if name else f"returned {_short(actual)}"
         return f"`{call}` should raise {expected.removeprefix('raises ')}, but it {got}."
     if name:
         what = f"{name}: {detail}" if detail else name
-        return f"`{call}` raises {_short(what)}. {_ADVICE.get(name, '')}".strip()
+        return f"`{call}` raises {_short(what)}. {ADVICE.get(name, '')}".strip()
     difference = _difference(expected, actual)
     return f"`{call}` should give {expected}, not {_short(actual)}.{' ' if difference else ''}{difference}"
 
@@ -136,28 +144,20 @@ def _difference(expected: str, actual: str) -> str:
     return ""
 
 
-def _on_hidden(situation: Situation) -> str:
-    failed = situation.total - situation.passed
-    if failed <= 0:
+def _on_failures(situation: Situation) -> str:
+    """How many tests fail, and what the description says of edge cases."""
+    if situation.passed >= situation.total:
         return ""
-    cases = _named_cases(situation.description)
-    advice = f"Read the description again for {cases}." if cases else "Read the description again for edge cases."
-    return f"{situation.passed} of {situation.total} tests pass; those that fail are hidden. {advice}"
+    told = f"{situation.passed} of {situation.total} tests pass"
+    if situation.feedback != Feedback.COUNTS:
+        told += "; those that fail are hidden"
+    return f"{told}. Read the description again for {_named_cases(situation.description) or 'edge cases'}."
 
 
 def _named_cases(description: str) -> str:
     """The edge cases that the description names itself."""
-    known = {
-        r"\bempty\b": "empty input",
-        r"\bNone\b|\bnull\b": "missing values",
-        r"\bnegative\b": "negative numbers",
-        r"\brais(?:e|es|ed)\b": "what must raise an exception",
-        r"\bnot changed\b": "input that must not be changed",
-        r"\bvalid\b|\bconsists\b": "input that is not valid",
-        r"\btext\b": "the texts it allows",
-    }
-    found = [words for pattern, words in known.items() if re.search(pattern, description)]
-    return ", ".join(found[:4])
+    found = [words for pattern, words in NAMED_CASES.items() if re.search(pattern, description)]
+    return ", ".join(found[:SHOWN_CASES])
 
 
 def _on_cost(situation: Situation) -> str:
@@ -170,16 +170,16 @@ def _on_cost(situation: Situation) -> str:
         cost += f": it is estimated at {analysis.time_complexity}"
         if analysis.best_complexity not in ("", analysis.time_complexity):
             cost += f", and {analysis.best_complexity} is possible for {analysis.problem_type}"
-    return f"{cost}. {_TECHNIQUES.get(analysis.problem_type, _ANY_TECHNIQUE)}"
+    return f"{cost}. {TECHNIQUES.get(analysis.problem_type, ANY_TECHNIQUE)}"
 
 
 def _exception(text: str) -> tuple[str, str]:
     """Name and message of the exception that a traceback ends with; empty texts if it does not end with one."""
     lines = [line.strip() for line in text.strip().splitlines()] or [""]
     match = _EXCEPTION.match(lines[-1])
-    return (match[1], _short(match[2] or "")) if match else ("", "")
+    return (_short(match[1]), _short(match[2] or "")) if match else ("", "")
 
 
 def _short(text: str) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= _SHOWN_CHARACTERS else line[: _SHOWN_CHARACTERS - 1] + "…"
+    return line if len(line) <= SHOWN_CHARACTERS else line[: SHOWN_CHARACTERS - 1] + "…"
