@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 STEP_PENALTY = 0.01
 REPEAT_PENALTY = 0.10
@@ -40,8 +41,20 @@ PROFILES = {
     for profile in (
         Profile("default", dict(zip(COMPONENTS, (0.15, 0.35, 0.30, 0.10, 0.05, 0.05), strict=True))),
         Profile("tests_only", dict(zip(COMPONENTS, (0.15, 0.85, 0.0, 0.0, 0.0, 0.0), strict=True))),
+        # the default without the judge: 0.15, 0.35 and 0.30 divided by 0.8
+        Profile("no_judge", dict(zip(COMPONENTS, (0.1875, 0.4375, 0.375, 0.0, 0.0, 0.0), strict=True))),
+        Profile("efficiency", dict(zip(COMPONENTS, (0.10, 0.30, 0.45, 0.05, 0.05, 0.05), strict=True))),
     )
 }
+
+
+class RewardMode(StrEnum):
+    """What a step's reward is measured against."""
+
+    ABSOLUTE = "absolute"
+    """Nothing: the reward is the fix's own."""
+    IMPROVEMENT = "improvement"
+    """The best fix before it in the episode; see `improvement`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,3 +108,30 @@ def reward(scores: Mapping[str, Score], *, step: int, repeated: bool, profile: P
         profile.name,
         reasons,
     )
+
+
+def improvement(value: float, best_before: float | None) -> float:
+    """Returns by how much a step's reward is better than the best one before it; 0 if it is not.
+
+    For trainers that sum the rewards of an episode's steps: the undiscounted sum is the episode's best absolute
+    reward, so that a fix is paid once and a step that changes nothing earns nothing.
+
+    Args:
+        value: The step's absolute reward.
+        best_before: The highest absolute reward of the episode's earlier steps; None before the first one.
+    """
+    return max(0.0, value - (best_before or 0.0))
+
+
+def in_mode(mode: RewardMode, value: float, best_before: float | None) -> float:
+    """Returns an absolute reward as a mode counts it. The arguments are those of `improvement`."""
+    return improvement(value, best_before) if mode is RewardMode.IMPROVEMENT else value
+
+
+def contributions(earned: Reward) -> dict[str, float]:
+    """Returns what each component and penalty adds to a reward, penalties as negative numbers.
+
+    A dense vector for trainers that take several rewards. Its sum is the reward before it was clamped.
+    """
+    added = {name: earned.weights[name] * score for name, score in earned.scores.items()}
+    return added | {name: 0.0 - penalty for name, penalty in earned.penalties.items()}
