@@ -145,3 +145,11 @@ def test_a_fix_that_is_stopped_while_it_loads_is_told_so():
         SOLVED, outcome=core.OUTCOME_TIMED_OUT, load_error="stopped: the time limit", passed=0, efficiency=None
     )
     assert "time limit" in hint(stopped)
+
+
+def test_a_hint_names_no_path_of_the_host():
+    text = hint(failed("ImportError: cannot import name 'x' from 'json' (/usr/lib/python3.11/json/__init__.py)"))
+    assert "…/__init__.py" in text
+    assert "/usr" not in text
+    error = "OSError: no such file: '/home/somebody/in.csv'"
+    assert "somebody" not in hint(dataclasses.replace(SOLVED, outcome=core.OUTCOME_COMPILE_ERROR, load_error=error))
