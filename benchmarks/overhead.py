@@ -110,8 +110,8 @@ def measure(arguments: argparse.Namespace) -> Iterator[Figures]:
         store = "PostgreSQL" if (arguments.database_url or "").startswith("postgres") else "SQLite"
         note = (
             f"Medians, task {_TASK}, {store}. Added is the total less the longer of sandbox and judge; env alone is "
-            "its time of a step less the longer of the RPCs to executor and judge. `Step` claims an episode and stores a "
-            "step before it answers, `Grade` does neither. Two RPCs, one inside the other, take twice `GetTask`."
+            "its time of a step less the longer of the RPCs to executor and judge. `Step` claims an episode and stores "
+            "a step before it answers, `Grade` does neither. Two RPCs, one inside the other, take twice `GetTask`."
         )
         yield Figures(f"What the services add, backend {backend}", command, _COLUMNS, rows, note)
 
