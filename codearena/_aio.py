@@ -81,7 +81,9 @@ class AsyncArenaClient(AsyncRunMethods):
         """
         if not isinstance(steps, Iterable | AsyncIterable):
             raise TypeError(f"steps must be an iterable of StepCall, not {type(steps).__name__}")
-        return async_steps(self._rpc("StepStream", _calls.STREAM_SECONDS, timeout_seconds), steps, check_window(window))
+        return async_steps(
+            lambda: self._rpc("StepStream", _calls.STREAM_SECONDS, timeout_seconds)(), steps, check_window(window)
+        )
 
     async def get_state(self, episode_id: str, *, timeout_seconds: float | None = None) -> EpisodeState:
         """Returns an episode as it stands, as `ArenaClient.get_state` does."""

@@ -131,7 +131,11 @@ class ArenaClient(RunMethods):
         """
         if not isinstance(steps, Iterable):
             raise TypeError(f"steps must be an iterable of StepCall, not {type(steps).__name__}")
-        return sync_steps(self._rpc("StepStream", _calls.STREAM_SECONDS, timeout_seconds), steps, check_window(window))
+        return sync_steps(
+            lambda sent: self._rpc("StepStream", _calls.STREAM_SECONDS, timeout_seconds)(sent),
+            steps,
+            check_window(window),
+        )
 
     def get_state(self, episode_id: str, *, timeout_seconds: float | None = None) -> EpisodeState:
         """Returns an episode as it stands.

@@ -158,8 +158,7 @@ def explain(error: ArenaError, address: str) -> str:
         cause = message.rpartition("last error: ")[2]
         return f"no arena answers at {address}: start one with `make serve`, or pass --address ({cause})"
     if isinstance(error, QuotaExceededError):
-        wait = f"or wait {error.retry_after_seconds:g} s"
-        return f"{message}: close episodes, raise the quota with `codearena runs set`, {wait}"
+        return f"{message}; `codearena runs set` changes the quota, or try again in {error.retry_after_seconds:g} s"
     if isinstance(error, RetryableError):
         return f"{message}: nothing was consumed, try again in {error.retry_after_seconds:g} s"
     if isinstance(error, DeadlineExceededError):

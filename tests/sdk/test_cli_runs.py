@@ -288,7 +288,7 @@ def test_quota_says_what_to_do(run, fake, tmp_path):
     done = run("play", "easy-1", str(tmp_path / "fix.py"), "--run-id", "grpo-12")
     assert done.exit_code == 3
     assert "codearena runs set" in done.stderr
-    assert "wait 2 s" in done.stderr
+    assert "again in 2 s" in done.stderr
 
 
 def test_arena_that_is_too_old_is_named(run, fake):

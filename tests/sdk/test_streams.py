@@ -215,7 +215,6 @@ async def test_impossible_step_ends_the_stream_after_the_answers(play, step, kin
         ({"window": -1}, codearena.InvalidArgumentError),
         ({"window": 1.5}, TypeError),
         ({"window": True}, TypeError),
-        ({"timeout_seconds": 0}, codearena.InvalidArgumentError),
         ({"steps": 7}, TypeError),
     ],
 )
@@ -225,6 +224,35 @@ def test_impossible_arguments_are_refused_at_once(fake, client, options, kind):
     with pytest.raises(kind):
         AsyncArenaClient(fake.address).step_stream(**{"steps": FOUR, **options})
     assert not fake.received
+
+
+async def test_impossible_deadline_is_refused_before_sending(fake, play):
+    answers, error = await play(FOUR, timeout_seconds=0)
+    assert answers == []
+    assert isinstance(error, codearena.InvalidArgumentError)
+    assert not fake.received
+
+
+def test_async_stream_may_be_made_outside_a_loop(fake):
+    arena = AsyncArenaClient(fake.address)
+    answers = arena.step_stream(FOUR)
+
+    async def use():
+        async with arena:
+            return [step async for step, _ in answers]
+
+    assert asyncio.run(use()) == FOUR
+
+
+async def test_closed_client_says_so(fake):
+    with ArenaClient(fake.address) as arena:
+        pass
+    with pytest.raises(RuntimeError, match="closed"):
+        next(arena.step_stream(FOUR))
+    closed = AsyncArenaClient(fake.address)
+    await closed.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        await anext(closed.step_stream(FOUR))
 
 
 async def test_stream_that_breaks_off_raises_after_what_came(fake, play):
