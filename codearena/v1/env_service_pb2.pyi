@@ -34,7 +34,7 @@ class _FeedbackPolicyEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper.
     FEEDBACK_POLICY_VISIBLE: _FeedbackPolicy.ValueType  # 2
     """Visible tests in full; of hidden ones how many failed."""
     FEEDBACK_POLICY_COUNTS: _FeedbackPolicy.ValueType  # 3
-    """How many tests passed, and nothing else."""
+    """How many tests passed, and why the program did not load or was stopped; nothing of any test."""
 
 class FeedbackPolicy(_FeedbackPolicy, metaclass=_FeedbackPolicyEnumTypeWrapper):
     """What a failing test reveals. A hidden test's input, expectation and answer are never shown."""
@@ -46,7 +46,7 @@ FEEDBACK_POLICY_FULL: FeedbackPolicy.ValueType  # 1
 FEEDBACK_POLICY_VISIBLE: FeedbackPolicy.ValueType  # 2
 """Visible tests in full; of hidden ones how many failed."""
 FEEDBACK_POLICY_COUNTS: FeedbackPolicy.ValueType  # 3
-"""How many tests passed, and nothing else."""
+"""How many tests passed, and why the program did not load or was stopped; nothing of any test."""
 global___FeedbackPolicy = FeedbackPolicy
 
 class _RewardMode:

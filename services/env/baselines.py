@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from services.env.feedback import error_log
+from services.env.feedback import Feedback, error_log
 from services.env.grading import Grading, Terms
 from services.env.task_schema import Task
 
@@ -14,11 +14,11 @@ class Baselines:
 
     def __init__(self, grading: Grading) -> None:
         self._grading = grading
-        self._known: dict[str, str] = {}
+        self._known: dict[str, dict[Feedback, str]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
 
-    async def error_log(self, task: Task, timeout: float) -> str:
-        """Returns the error log of a task's buggy code.
+    async def error_log(self, task: Task, policy: Feedback, timeout: float) -> str:
+        """Returns the error log of a task's buggy code, as a feedback policy shows it.
 
         Raises:
             StatusError: It is not known yet and the executor cannot tell within `timeout` seconds.
@@ -26,5 +26,5 @@ class Baselines:
         async with self._locks.setdefault(task.digest, asyncio.Lock()):
             if task.digest not in self._known:
                 response = await self._grading.execute(task, task.buggy_code, Terms(timeout))
-                self._known[task.digest] = error_log(response)
-            return self._known[task.digest]
+                self._known[task.digest] = {each: error_log(response, each) for each in Feedback}
+            return self._known[task.digest][policy]

@@ -129,7 +129,7 @@ class Episodes:
             else:
                 with unknown_tasks():
                     task = self._catalogue.select(opening.selector, opening.seed)
-        error_log = await self._baselines.error_log(task, timeout)
+        error_log = await self._baselines.error_log(task, opening.options.feedback, timeout)
         episode = Episode(
             f"ep_{uuid.uuid4().hex}",
             task.id,
@@ -190,7 +190,7 @@ class Episodes:
             code, reward = last.fix, last.reward
         else:
             code, reward = task.buggy_code, None
-            error_log = await self._baselines.error_log(task, timeout)
+            error_log = await self._baselines.error_log(task, episode.options.feedback, timeout)
         return judge.JudgeServiceProposeFixRequest(
             code=code,
             error_log=error_log,
@@ -222,7 +222,7 @@ class Episodes:
         if episode.steps:
             stored = wire.StepResponse.FromString(episode.steps[-1].response)
             return episode, task, stored.observation
-        error_log = await self._baselines.error_log(task, timeout)
+        error_log = await self._baselines.error_log(task, episode.options.feedback, timeout)
         with store_errors():
             return episode, task, await self._observation(episode, task, error_log)
 

@@ -212,6 +212,16 @@ async def test_feedback_policies_and_hints(player: Player) -> None:
     assert counts.hint == ""
 
 
+@pytest.mark.parametrize("policy", [wire.FEEDBACK_POLICY_VISIBLE, wire.FEEDBACK_POLICY_COUNTS])
+async def test_a_policy_holds_before_the_first_step(player: Player, policy: wire.FeedbackPolicy.ValueType) -> None:
+    await player.reset("medium-1")
+    opened = await player.reset("medium-1", feedback=policy)
+    state = await player.stub.GetState(wire.GetStateRequest(episode_id=opened.episode_id))
+    for observation in (opened.observation, state.observation):
+        assert "tests passed" in observation.error_log or "hidden tests failed" in observation.error_log
+        assert ("binary_search(" in observation.error_log) == (policy == wire.FEEDBACK_POLICY_VISIBLE)
+
+
 async def test_a_fix_that_breaks_what_an_earlier_one_passed_is_told_so(player: Player) -> None:
     opened = await player.reset("easy-1")
     await player.step(opened, "def average_list(numbers):\n    return sum(numbers) / len(numbers)\n")
