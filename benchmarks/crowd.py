@@ -1,7 +1,7 @@
 """A crowd: thousands of open episodes, dozens of streams of steps, and callers who want a quick answer meanwhile.
 
 Env, executor and judge run as processes of their own. While the streams keep the executor saturated, `Reset` and
-`GetState` are called one after the other and timed. What fails is counted by its status.
+`GetState` are called one after the other and timed, by a process of its own too. What fails is counted by its status.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ from benchmarks import workloads
 from benchmarks.command import main_of
 from benchmarks.figures import Figures, milliseconds
 from benchmarks.processes import Running, resident_bytes, service
-from codearena import AsyncArenaClient
+from codearena import ArenaClient, AsyncArenaClient
 from codearena.v1 import env_service_pb2 as wire
 from codearena.v1 import error_reason_pb2 as reasons
 from codearena.v1.env_service_pb2_grpc import EnvServiceStub
@@ -102,29 +104,52 @@ async def _stream(stub: Any, episodes: Sequence[str], end: float, seen: Seen) ->
         sending.cancel()
 
 
-async def _probe(client: AsyncArenaClient, episodes: Sequence[str], end: float, env: Running, seen: Seen) -> None:
-    for episode in itertools.cycle(episodes):
-        if time.monotonic() > end:
-            return
-        for times, call in ((seen.reset, client.reset(_TASK, run_id="probe")), (seen.state, client.get_state(episode))):
+def probe(address: str, episodes: Sequence[str], seconds: float) -> tuple[list[float], list[float]]:
+    """Calls `Reset` and `GetState` in turn for a while; returns how many seconds each call of either took."""
+    took: tuple[list[float], list[float]] = [], []
+    end = time.monotonic() + seconds
+    with ArenaClient(address) as client:
+        for episode in itertools.cycle(episodes):
+            if time.monotonic() > end:
+                break
             started = time.perf_counter()
-            await call
-            times.append(time.perf_counter() - started)
-            await asyncio.sleep(0.01)
+            client.reset(_TASK, run_id="probe")
+            took[0].append(time.perf_counter() - started)
+            time.sleep(0.01)
+            started = time.perf_counter()
+            client.get_state(episode)
+            took[1].append(time.perf_counter() - started)
+            time.sleep(0.01)
+    return took
+
+
+async def _watch(env: Running, end: float, seen: Seen) -> None:
+    while time.monotonic() < end:
         seen.memory = max(seen.memory, resident_bytes(env.pid))
+        await asyncio.sleep(0.2)
 
 
 async def _measure(env: Running, episodes: int, streams: int, seconds: float) -> Seen:
     seen = Seen()
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return await _crowd(env, episodes, streams, seconds, pool, seen)
+
+
+async def _crowd(
+    env: Running, episodes: int, streams: int, seconds: float, pool: ProcessPoolExecutor, seen: Seen
+) -> Seen:
     async with AsyncArenaClient(env.address) as client, grpc.aio.insecure_channel(env.address) as channel:
         await client.grade(_TASK, next(task.reference for task in workloads.catalogue() if task.id == _TASK))
         opened = await _open(client, episodes)
         stub = EnvServiceStub(channel)
         end = time.monotonic() + seconds
+        loop = asyncio.get_running_loop()
+        probing = loop.run_in_executor(pool, probe, env.address, opened, seconds)
         async with asyncio.TaskGroup() as group:
             for number in range(streams):
                 group.create_task(_stream(stub, opened[number::streams], end, seen))
-            group.create_task(_probe(client, opened, end, env, seen))
+            group.create_task(_watch(env, end, seen))
+        seen.reset, seen.state = await probing
     return seen
 
 

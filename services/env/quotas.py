@@ -68,8 +68,11 @@ class Quotas:
             StoreDown: The store does not answer.
         """
         most = (await self.terms(run_id)).max_open_episodes
-        if most and await self._runs.open_episodes(run_id) >= most:
-            raise _exceeded(f"the run {run_id} has {most} open episodes, as many as it may; close some", 1.0)
+        if not most:
+            return
+        present = await self._runs.open_episodes(run_id)
+        if present >= most:
+            raise _exceeded(f"the run {run_id} has {present} open episodes and may have {most}; close some", 1.0)
 
     async def grade(self, run_id: str, count: int = 1) -> Terms:
         """Allows a run more gradings, and returns what it is given.
