@@ -17,7 +17,7 @@ class RunMethods(SyncTransport):
         """Returns where a training run stands in its curriculum.
 
         Args:
-            run_id: The training run; empty for the episodes that belong to none.
+            run_id: The training run.
             timeout_seconds: Deadline of this call.
         """
         return self._send(_run_calls.get_curriculum(run_id), timeout_seconds)
