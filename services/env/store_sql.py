@@ -6,7 +6,8 @@ import time
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Executable, bindparam, case, delete, func, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from services.env.curricula_sql import advance
@@ -14,7 +15,7 @@ from services.env.memories_sql import remember
 from services.env.migrate import migrate
 from services.env.options import Options
 from services.env.schema import CLAIMS, EPISODES, STEPS
-from services.env.sql import answered, insert_into, with_zone
+from services.env.sql import answered, with_zone
 from services.env.store import Claimed, Conflict, Ending, Episode, Memory, Step, UnknownEpisode
 from services.env.transactions import Transactions
 
@@ -28,6 +29,37 @@ _EPISODE_WITH_STEPS = (
 _IS_OPEN = EPISODES.c.done.is_(False)
 _COUNT_OPEN = select(func.count()).select_from(EPISODES).where(_IS_OPEN)
 _OLDEST_FIRST = (EPISODES.c.created, EPISODES.c.episode_id)
+
+# Those of each step are put together once: to build a statement takes longer than to run it.
+_HELD = (CLAIMS.c.episode_id == bindparam("wanted")) & (CLAIMS.c.holder == bindparam("by"))
+_RENEW = update(CLAIMS).where(_HELD).values(expires=bindparam("until"))
+_RELEASE = delete(CLAIMS).where(_HELD)
+_CHANGE = (
+    update(EPISODES)
+    .where(EPISODES.c.episode_id == bindparam("wanted"), _IS_OPEN)
+    .returning(EPISODES.c.run_id, EPISODES.c.best_reward)
+)
+_STEPPED = {
+    "step_count": bindparam("number"),
+    "best_reward": case(
+        (EPISODES.c.best_reward > bindparam("reward"), EPISODES.c.best_reward), else_=bindparam("reward")
+    ),
+}
+_ENDED = {"done": True, "ended": bindparam("at"), "solved": bindparam("is_solved")}
+_STEP, _LAST_STEP, _END = _CHANGE.values(_STEPPED), _CHANGE.values(_STEPPED | _ENDED), _CHANGE.values(_ENDED)
+_INSERT_STEP = insert(STEPS)
+
+
+def _taking(insertion: sqlite.Insert | postgresql.Insert) -> Executable:
+    new = insertion.values(episode_id=bindparam("wanted"), holder=bindparam("by"), expires=bindparam("until"))
+    free = or_(CLAIMS.c.expires < bindparam("now"), CLAIMS.c.holder == new.excluded.holder)
+    taken = {"holder": new.excluded.holder, "expires": new.excluded.expires}
+    return new.on_conflict_do_update(index_elements=["episode_id"], set_=taken, where=free).returning(
+        CLAIMS.c.episode_id
+    )
+
+
+_TAKE = {"sqlite": _taking(sqlite.insert(CLAIMS)), "postgresql": _taking(postgresql.insert(CLAIMS))}
 
 
 class SqlStore:
@@ -125,14 +157,9 @@ def read_episode(connection: Connection, episode_id: str) -> Episode:
 def _claim(connection: Connection, episode_id: str, holder: str, seconds: float) -> Episode:
     # First the claim, then the episode: what another one wrote before it gave the claim back is then seen.
     now = time.time()
-    values = {"episode_id": episode_id, "holder": holder, "expires": now + seconds}
-    statement = insert_into(connection, CLAIMS, values).on_conflict_do_update(
-        index_elements=["episode_id"],
-        set_={"holder": holder, "expires": now + seconds},
-        where=or_(CLAIMS.c.expires < now, CLAIMS.c.holder == holder),
-    )
+    values = {"wanted": episode_id, "by": holder, "now": now, "until": now + seconds}
     try:
-        taken = connection.execute(statement.returning(CLAIMS.c.episode_id)).first()
+        taken = connection.execute(_TAKE[connection.dialect.name], values).first()
     except IntegrityError as error:
         raise UnknownEpisode(episode_id) from error
     if taken is None:
@@ -142,38 +169,31 @@ def _claim(connection: Connection, episode_id: str, holder: str, seconds: float)
 
 
 def _renew(connection: Connection, episode_id: str, holder: str, seconds: float) -> bool:
-    statement = update(CLAIMS).where(CLAIMS.c.episode_id == episode_id, CLAIMS.c.holder == holder)
-    return connection.execute(statement.values(expires=time.time() + seconds)).rowcount > 0
+    values = {"wanted": episode_id, "by": holder, "until": time.time() + seconds}
+    return connection.execute(_RENEW, values).rowcount > 0
 
 
 def _release(connection: Connection, episode_id: str, holder: str) -> bool:
-    statement = delete(CLAIMS).where(CLAIMS.c.episode_id == episode_id, CLAIMS.c.holder == holder)
-    return connection.execute(statement).rowcount > 0
+    return connection.execute(_RELEASE, {"wanted": episode_id, "by": holder}).rowcount > 0
 
 
 def _add_step(connection: Connection, episode_id: str, step: Step, ending: Ending | None) -> None:
-    best = func.coalesce(EPISODES.c.best_reward, step.reward)
-    changes: dict[str, Any] = {
-        "step_count": step.number,
-        "best_reward": func.max(best, step.reward)
-        if connection.dialect.name == "sqlite"
-        else func.greatest(best, step.reward),
-    }
-    if not _update_open(connection, episode_id, changes, ending):
+    values = {"number": step.number, "reward": step.reward}
+    if not _change(connection, episode_id, _STEP if ending is None else _LAST_STEP, values, ending):
         raise Conflict(f"the episode {episode_id} is not open any more")
     try:
-        connection.execute(insert(STEPS), {"episode_id": episode_id, **_columns(step)})
+        connection.execute(_INSERT_STEP, {"episode_id": episode_id, **_columns(step)})
     except IntegrityError as error:
         raise Conflict(f"step {step.number} of {episode_id} is taken") from error
 
 
-def _update_open(connection: Connection, episode_id: str, changes: dict[str, Any], ending: Ending | None) -> bool:
-    """Changes an episode if it is open, and ends it if it ends; returns whether it was open."""
+def _change(
+    connection: Connection, episode_id: str, statement: Executable, values: dict[str, Any], ending: Ending | None
+) -> bool:
+    """Changes an episode if it is open, and moves the run's curriculum if it ends; returns whether it was open."""
     if ending is not None:
-        changes |= {"done": True, "ended": ending.at, "solved": ending.solved}
-    this = (EPISODES.c.episode_id == episode_id) & _IS_OPEN
-    changed = update(EPISODES).where(this).values(changes).returning(EPISODES.c.run_id, EPISODES.c.best_reward)
-    row = connection.execute(changed).first()
+        values = values | {"at": ending.at, "is_solved": ending.solved}
+    row = connection.execute(statement, values | {"wanted": episode_id}).first()
     if row is None:
         return False
     if ending is not None and ending.advance is not None and row.best_reward is not None:
@@ -182,7 +202,7 @@ def _update_open(connection: Connection, episode_id: str, changes: dict[str, Any
 
 
 def _close(connection: Connection, episode_id: str, ending: Ending) -> Episode | None:
-    closed = _update_open(connection, episode_id, {}, ending)
+    closed = _change(connection, episode_id, _END, {}, ending)
     episode = read_episode(connection, episode_id)
     return episode if closed else None
 

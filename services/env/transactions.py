@@ -99,12 +99,16 @@ class SqliteTransactions:
 
 
 class AsyncTransactions:
-    """A database with an asynchronous driver."""
+    """A database with an asynchronous driver.
+
+    Connections are not tried before they are used, which would take a round trip each time. When the database has been
+    away, the first call finds that out, and all connections are made anew.
+    """
 
     def __init__(self, url: URL) -> None:
         extra = _POSTGRESQL if url.get_driver_name() == "psycopg" else {}
         self._engine = create_async_engine(
-            url, hide_parameters=True, pool_pre_ping=True, pool_size=10, pool_timeout=_POOL_SECONDS, connect_args=extra
+            url, hide_parameters=True, pool_size=10, pool_timeout=_POOL_SECONDS, connect_args=extra
         )
         self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
