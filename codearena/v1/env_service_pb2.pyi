@@ -388,7 +388,7 @@ class EpisodeOptions(google.protobuf.message.Message):
     reward_profile: builtins.str
     """Weight profile; empty for the server's."""
     offer_memory: builtins.bool
-    """Show the best known fix of the task in the observations."""
+    """Show the best known fix of the task in the observations, and let proposals begin from it."""
     memory_namespace: builtins.str
     """Share memory with all runs that name this namespace, at most 128 characters. Empty: the run's own."""
     def __init__(
@@ -797,7 +797,9 @@ class ProposeFixRequest(google.protobuf.message.Message):
     CODE_FIELD_NUMBER: builtins.int
     ERROR_LOG_FIELD_NUMBER: builtins.int
     episode_id: builtins.str
-    """The proposal repairs the last fix of this episode."""
+    """The proposal repairs the last fix of this episode, or the best known one if that is better and
+    the episode offers memory.
+    """
     code: builtins.str
     """The proposal repairs this code, 1 to 262144 bytes of UTF-8 without NUL."""
     error_log: builtins.str

@@ -30,7 +30,7 @@ from services.env.progress import Progress
 from services.env.quotas import Quotas
 from services.env.regressions import Attempt, regressions
 from services.env.rewards import Reward, RewardMode, improvement
-from services.env.store import Conflict, Ending, Episode, Step, Store, StoreDown, UnknownEpisode
+from services.env.store import Conflict, Ending, Episode, Memory, Step, Store, StoreDown, UnknownEpisode
 from services.env.task_schema import Difficulty, Task
 
 _ATTEMPTS_SHOWN = 20
@@ -182,7 +182,10 @@ class Episodes:
             self._metrics.episode_ended(closed.category, "closed")
 
     async def subject(self, episode_id: str, timeout: float) -> judge.JudgeServiceProposeFixRequest:
-        """Returns what a proposal for an episode's next fix is to build on."""
+        """Returns what a proposal for an episode's next fix is to build on.
+
+        That is the last fix, or the best known one if it is better and the episode offers memory.
+        """
         episode, task = await self.get(episode_id)
         if episode.steps:
             last = episode.steps[-1]
@@ -191,6 +194,10 @@ class Episodes:
         else:
             code, reward = task.buggy_code, None
             error_log = await self._baselines.error_log(task, episode.options.feedback, timeout)
+        with store_errors():
+            known = await self._known(episode)
+        if known is not None and known.reward > (reward or 0.0):
+            code, reward, error_log = known.fix, known.reward, ""
         return judge.JudgeServiceProposeFixRequest(
             code=code,
             error_log=error_log,
@@ -209,12 +216,17 @@ class Episodes:
             max_steps=self._max_steps,
             description=task.description,
         )
-        owner = owner_of_episode(episode)
-        if episode.options.offer_memory and owner:
-            known = await self._memories.get(owner, task.id)
-            if known is not None:
-                observation.best_known.CopyFrom(to_wire(known))
+        known = await self._known(episode)
+        if known is not None:
+            observation.best_known.CopyFrom(to_wire(known))
         return observation
+
+    async def _known(self, episode: Episode) -> Memory | None:
+        """Returns the best known fix of an episode's task, if the episode offers memory. Raises StoreDown."""
+        owner = owner_of_episode(episode)
+        if not (episode.options.offer_memory and owner):
+            return None
+        return await self._memories.get(owner, episode.task_id)
 
     async def state(self, episode_id: str, timeout: float) -> tuple[Episode, Task, wire.Observation]:
         """Returns an episode as it stands."""

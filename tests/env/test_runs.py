@@ -133,6 +133,17 @@ async def test_memory_is_offered_when_asked_for_and_only_to_its_run(player: Play
     assert list(listed.memories) == [known]
 
 
+async def test_a_proposal_begins_from_memory_only_where_it_is_offered(player: Player) -> None:
+    solved = await player.play("hard-1")
+    reference = player.reference("hard-1")
+    bad = "def max_subarray_sum(arr):\n    return 0\n"
+    for offered in (False, True):
+        opened = await player.reset("hard-1", offer_memory=offered)
+        await player.step(opened, bad)
+        proposal = await player.stub.ProposeFix(wire.ProposeFixRequest(episode_id=opened.episode_id), timeout=60)
+        assert (proposal.code == reference) == offered, solved.absolute_reward
+
+
 async def test_a_namespace_is_shared(player: Player) -> None:
     await player.play("easy-1", memory_namespace="team")
     stranger = Player(player.stub, player._shipped, f"{player.run_id} 2")
