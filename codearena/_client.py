@@ -67,7 +67,7 @@ class ArenaClient(RunMethods):
             hints: Whether observations may hold hints.
             reward_mode: What the reward of a step is: "absolute" or "improvement". None leaves it to the arena.
             reward_profile: Weight profile of the rewards; empty for the arena's.
-            offer_memory: Show the best known fix of the task as `Observation.best_known`, and let proposals begin from it.
+            offer_memory: Show the best known fix of the task as `Observation.best_known`; proposals begin from it.
             memory_namespace: Share memory with all runs that name this namespace, at most 128 characters. Empty: the
                 run's own.
             timeout_seconds: Deadline of this call.
