@@ -11,13 +11,16 @@ from typing import Any, Final, TypeAlias
 import grpc
 
 from codearena import _calls, _checks, _convert
-from codearena._errors import ArenaError, InternalError
+from codearena._errors import ArenaError, InternalError, UnavailableError
 from codearena._models import StepResult
 from codearena._run_models import StepCall
 from codearena._status import error_from_call
 from codearena.v1 import env_service_pb2 as pb
 
 Answered: TypeAlias = tuple[StepCall, StepResult | ArenaError]
+
+_LOST_STATUS: Final = "Internal error from Core"
+"""What `grpc.aio` says in place of a status that it lost."""
 
 WINDOW: Final = 32
 """How many steps of a stream may be without an answer, unless the caller says otherwise."""
@@ -138,13 +141,23 @@ async def async_steps(
         while (response := await stream.read()) is not grpc.aio.EOF:
             places.release()
             yield ledger.answer(response)
-    except grpc.RpcError as error:
-        raise error_from_call(error) from error
+    except grpc.aio.AioRpcError as error:
+        raise _told(error) from error
     finally:
         sender.cancel()
         stream.cancel()
         await asyncio.wait([sender])
     ledger.check()
+
+
+def _told(error: grpc.aio.AioRpcError) -> ArenaError:
+    """Returns the typed error of a stream that failed.
+
+    When a stream ends while a request is being written, `grpc.aio` puts a status of its own in the place of the arena's.
+    """
+    if error.code() is grpc.StatusCode.INTERNAL and error.details() == _LOST_STATUS:
+        return UnavailableError("the arena ended the stream while a step was being sent; why is lost, so try again")
+    return error_from_call(error)
 
 
 async def _send_all(stream: Any, steps: AsyncIterator[StepCall], ledger: Ledger, places: asyncio.Semaphore) -> None:  # noqa: ANN401 - gRPC's calls have no public type
