@@ -153,7 +153,7 @@ async def async_steps(
 def _told(error: grpc.aio.AioRpcError) -> ArenaError:
     """Returns the typed error of a stream that failed.
 
-    When a stream ends while a request is being written, `grpc.aio` puts a status of its own in the place of the arena's.
+    When a stream ends while a request is being written, `grpc.aio` puts a status of its own in place of the arena's.
     """
     if error.code() is grpc.StatusCode.INTERNAL and error.details() == _LOST_STATUS:
         return UnavailableError("the arena ended the stream while a step was being sent; why is lost, so try again")

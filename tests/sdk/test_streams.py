@@ -267,8 +267,8 @@ async def test_stream_that_breaks_off_raises_after_what_came(fake, play):
 
 
 async def test_refused_stream_raises_its_error(fake, play):
-    fake.fail("StepStream", grpc.StatusCode.UNAUTHENTICATED, reason="BAD_TOKEN")
-    for _ in range(20):  # gRPC loses a status that comes while a step is being written
+    for _ in range(50):  # gRPC loses a status that comes while a step is being written
+        fake.fail("StepStream", grpc.StatusCode.UNAUTHENTICATED, reason="BAD_TOKEN")
         answers, error = await play(FOUR)
         assert answers == []
         if not isinstance(error, codearena.UnavailableError):
