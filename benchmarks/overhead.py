@@ -14,6 +14,7 @@ import itertools
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -24,6 +25,9 @@ from benchmarks.command import add_backends, each_backend, main_of
 from benchmarks.figures import Figures, median, milliseconds
 from benchmarks.stages import ALONE, Stages
 from codearena import AsyncArenaClient
+from services.env.store import Episode, Step
+from services.env.store_sql import SqlStore
+from services.env.transactions import open_database
 from services.standalone.arena import arena
 
 _TASK = "type_errors-1"
@@ -88,7 +92,26 @@ async def _measure(backend: str, url: str | None, rounds: int, pause: float) -> 
                     await asyncio.sleep(rest)
                     await clock.time(lambda: client.grade(task.id, next(fixes)), graded)
                 found += [(f"GetTask, {how}", looked_up), (f"Step, {how}", stepped), (f"Grade, {how}", graded)]
+        found.append(("the store alone", await _store_alone(url or f"sqlite:///{folder}/alone.sqlite3", 4 * rounds)))
     return found
+
+
+async def _store_alone(url: str, times: int) -> Measured:
+    """Claims episodes and stores a step in each, with nothing else going on."""
+    store, now, seconds = SqlStore(open_database(url)), datetime.now(UTC), []
+    await store.start()
+    try:
+        for number in range(times):
+            episode = Episode(f"alone_{number}", _TASK, "", None, now, done=False)
+            await store.create(episode)
+            started = time.perf_counter()
+            await store.claim(episode.episode_id, "me", 60)
+            await store.add_step(episode.episode_id, "me", Step(1, "r", "x" * 500, 0.5, 1, 1, bytes(3000), now))
+            seconds.append(time.perf_counter() - started)
+    finally:
+        await store.stop()
+    nothing = [0.0] * times
+    return {"whole": seconds, "store": seconds, "sandbox": nothing, "judge": nothing, "added": seconds, "own": seconds}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -111,7 +134,8 @@ def measure(arguments: argparse.Namespace) -> Iterator[Figures]:
         note = (
             f"Medians, task {_TASK}, {store}. Added is the total less the longer of sandbox and judge; env alone is "
             "its time of a step less the longer of the RPCs to executor and judge. `Step` claims an episode and stores "
-            "a step before it answers, `Grade` does neither. Two RPCs, one inside the other, take twice `GetTask`."
+            "a step before it answers, `Grade` does neither. The floor: two RPCs, one inside the other, take twice "
+            "`GetTask`, a `Step` also what the store takes by itself; within a step it finds caches cold and cores busy."
         )
         yield Figures(f"What the services add, backend {backend}", command, _COLUMNS, rows, note)
 
