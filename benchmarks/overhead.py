@@ -135,7 +135,7 @@ def measure(arguments: argparse.Namespace) -> Iterator[Figures]:
             f"Medians, task {_TASK}, {store}. Added is the total less the longer of sandbox and judge; env alone is "
             "its time of a step less the longer of the RPCs to executor and judge. `Step` claims an episode and stores "
             "a step before it answers, `Grade` does neither. The floor: two RPCs, one inside the other, take twice "
-            "`GetTask`, a `Step` also what the store takes by itself; within a step it finds caches cold and cores busy."
+            "`GetTask`, a `Step` also what the store takes alone; within a step it meets cold caches and busy cores."
         )
         yield Figures(f"What the services add, backend {backend}", command, _COLUMNS, rows, note)
 
