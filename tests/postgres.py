@@ -15,6 +15,7 @@ from pathlib import Path
 import psycopg
 
 _START_SECONDS = 30.0
+_TRIES = 3
 _PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql*/bin")
 
 
@@ -47,7 +48,7 @@ class PostgreSQL:
             for parent in folder.parents[:2]:
                 parent.chmod(parent.stat().st_mode | 0o011)
         self.port = _free_port()
-        self._run("initdb", "--pgdata", str(self._data), "--username", "arena", "--auth", "trust", "--no-sync")
+        self._make_data()
 
     def start(self) -> None:
         """Starts it and waits until it answers."""
@@ -87,10 +88,22 @@ class PostgreSQL:
     def _address(self, database: str) -> str:
         return f"postgresql://arena@127.0.0.1:{self.port}/{database}"
 
-    def _run(self, program: str, *arguments: str) -> None:
-        subprocess.run(
-            [self._programs / program, *arguments], check=True, capture_output=True, user=self._user, cwd="/"
-        )
+    def _make_data(self) -> None:
+        """Makes the data folder. Tries again where initdb dies of a signal, as it may on virtual machines."""
+        options = ("--username", "arena", "--auth", "trust", "--no-sync")
+        for left in reversed(range(_TRIES)):
+            made = subprocess.run(
+                [self._programs / "initdb", "--pgdata", self._data, *options],
+                capture_output=True,
+                user=self._user,
+                cwd="/",
+                check=False,
+            )
+            if made.returncode == 0:
+                return
+            assert made.returncode < 0, made.stderr.decode()
+            assert left, f"initdb dies of signal {-made.returncode}"
+            shutil.rmtree(self._data, ignore_errors=True)
 
 
 @contextlib.contextmanager
