@@ -10,6 +10,7 @@ from google.protobuf import any_pb2
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
+from codearena.v1 import core_pb2 as core
 from codearena.v1 import error_reason_pb2
 from codearena.v1.error_reason_pb2 import ErrorReason
 
@@ -49,6 +50,10 @@ class StatusError(Exception):
         self.message = message
         self.retry_after_seconds = retry_after_seconds
         self.metadata = dict(metadata or {})
+
+    def to_item(self) -> core.ItemError:
+        """Returns it as the reason why one item of several has no result."""
+        return core.ItemError(code=self.code.value[0], message=self.message, reason=self.reason)
 
     def trailers(self) -> tuple[tuple[str, bytes], ...]:
         """Returns the trailing metadata that carries the details."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import random
 from collections import defaultdict
@@ -11,13 +9,13 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.env.page_tokens import make_token, read_token
 from services.env.task_files import CatalogueError, Problem, load_task
 from services.env.task_schema import Difficulty, Task
 
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 500
 AUTO = "auto"
-_TOKEN_DIGEST_BYTES = 8
 
 
 class UnknownTaskError(LookupError):
@@ -30,10 +28,6 @@ class UnknownTaskError(LookupError):
     def __init__(self, selector: str) -> None:
         super().__init__(f"no task, category or difficulty is called {selector!r}")
         self.selector = selector
-
-
-class InvalidPageTokenError(ValueError):
-    """The token was not given out by `Catalogue.page` for the same filter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,30 +135,11 @@ class Catalogue:
             raise ValueError(f"page_size must be from 0 to {MAX_PAGE_SIZE}")
         matching = [task for task in self if category in ("", task.category) and difficulty in (None, task.difficulty)]
         query = f"{category}\n{difficulty or ''}"
-        after = _read_token(token, query) if token else ""
+        after = read_token(token, query) if token else ""
         rest = [task for task in matching if task.id > after]
         shown = tuple(rest[: page_size or DEFAULT_PAGE_SIZE])
-        next_token = _make_token(shown[-1].id, query) if len(rest) > len(shown) else ""
+        next_token = make_token(shown[-1].id, query) if len(rest) > len(shown) else ""
         return Page(shown, next_token, len(matching))
-
-
-def _make_token(last_id: str, query: str) -> str:
-    return base64.urlsafe_b64encode(_token_digest(last_id, query) + last_id.encode()).decode()
-
-
-def _read_token(token: str, query: str) -> str:
-    try:
-        raw = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True)
-        last_id = raw[_TOKEN_DIGEST_BYTES:].decode()
-    except (UnicodeError, binascii.Error) as error:
-        raise InvalidPageTokenError("the page token is malformed") from error
-    if raw[:_TOKEN_DIGEST_BYTES] != _token_digest(last_id, query):
-        raise InvalidPageTokenError("the page token belongs to another request")
-    return last_id
-
-
-def _token_digest(last_id: str, query: str) -> bytes:
-    return hashlib.sha256(f"{query}\n{last_id}".encode()).digest()[:_TOKEN_DIGEST_BYTES]
 
 
 def load_catalogue(paths: Sequence[Path]) -> Catalogue:

@@ -29,7 +29,7 @@ from services.env.options import DEFAULTS, Options
 from services.env.progress import Progress
 from services.env.quotas import Quotas
 from services.env.regressions import Attempt, regressions
-from services.env.rewards import Reward, RewardMode, improvement
+from services.env.rewards import Reward, in_mode
 from services.env.store import Conflict, Ending, Episode, Memory, Step, Store, StoreDown, UnknownEpisode
 from services.env.task_schema import Difficulty, Task
 
@@ -247,23 +247,22 @@ class Episodes:
             raise _episode_done(asked.episode_id)
         with unknown_tasks():
             task = self._catalogue.get(episode.task_id)
+        run = await self._quotas.grade(episode.run_id)
+        terms = Terms(deadline - time.monotonic(), episode.run_id, weight=run.weight)
         try:
-            return await self._grade_step(claim, task, asked, deadline)
+            return await self._grade_step(claim, task, asked, terms)
         except (StatusError, StoreDown):
             self._metrics.step_failed(task.category)
             raise
 
-    async def _grade_step(self, claim: Claim, task: Task, asked: Asked, deadline: float) -> wire.StepResponse:
+    async def _grade_step(self, claim: Claim, task: Task, asked: Asked, terms: Terms) -> wire.StepResponse:
         started = time.monotonic()
         episode, options = claim.episode, claim.episode.options
-        run = await self._quotas.grade(episode.run_id)
-        terms = Terms(deadline - started, episode.run_id, weight=run.weight)
         graded = await self._grading.grade(task, asked.fix, terms)
         step, earned = self._graded_step(episode, asked, graded)
         note = regressions(graded.execution.tests, [_passed(step) for step in episode.steps], options.feedback)
         grade = to_grade(graded, earned, options.feedback, note)
-        if options.reward_mode is RewardMode.IMPROVEMENT:
-            grade.reward = improvement(earned.value, episode.best_reward)
+        grade.reward = in_mode(options.reward_mode, earned.value, episode.best_reward)
         done = graded.solved or step.number >= self._max_steps
         stepped = replace(episode, steps=(*episode.steps, step), done=done)
         observation = await self._observation(stepped, task, grade.error_log)

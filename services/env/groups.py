@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from codearena.v1 import core_pb2 as core
 from codearena.v1 import env_service_pb2 as wire
 from codearena.v1 import error_reason_pb2 as reasons
 from codearena.v1 import executor_service_pb2 as executor
@@ -131,8 +130,7 @@ def _unanswered() -> StatusError:
 
 
 def _failed(index: int, error: StatusError) -> wire.GradeGroupResponse:
-    failure = core.ItemError(code=error.code.value[0], message=error.message, reason=error.reason)
-    return wire.GradeGroupResponse(index=index, error=failure)
+    return wire.GradeGroupResponse(index=index, error=error.to_item())
 
 
 async def _end(pending: Sequence[asyncio.Future[Any]]) -> None:

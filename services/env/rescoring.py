@@ -13,7 +13,7 @@ from codearena.v1 import error_reason_pb2 as reasons
 from services.common.errors import StatusError
 from services.env.catalogue import Catalogue, UnknownTaskError
 from services.env.grading import Grading, Terms, scores, set_reward
-from services.env.rewards import PROFILES, Reward, RewardMode, Score, improvement, reward
+from services.env.rewards import PROFILES, Reward, Score, in_mode, reward
 from services.env.store import Episode, Step
 
 
@@ -130,6 +130,5 @@ def _response(episode: Episode, step: Step, earned: Reward, best: float | None) 
     response = wire.StepResponse.FromString(step.response)
     set_reward(response.grade, earned)
     response.absolute_reward = earned.value
-    if episode.options.reward_mode is RewardMode.IMPROVEMENT:
-        response.grade.reward = improvement(earned.value, best)
+    response.grade.reward = in_mode(episode.options.reward_mode, earned.value, best)
     return response.SerializeToString()

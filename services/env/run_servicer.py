@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +20,7 @@ from services.env import memories
 from services.env.catalogue import Catalogue
 from services.env.episodes import store_errors
 from services.env.options import check_profile
+from services.env.page_tokens import InvalidPageTokenError, make_token, read_token
 from services.env.period import Period
 from services.env.progress import Progress
 from services.env.rescoring import Rescored, Rescoring, Selection
@@ -76,10 +75,11 @@ class RunHandlers(env_service_pb2_grpc.EnvServiceServicer):
         owner = _owner(request)
         check_id(request.task_id, "task_id", required=False)
         count = _page_size(request.page_size)
-        after = _read_token(request.page_token)
+        query = f"{owner}\n{request.task_id}"
+        after = _after(request.page_token, query)
         with store_errors():
             found = await self._parts.memories.page(owner, request.task_id, after, count + 1)
-        token = _make_token(found[count - 1].task_id) if len(found) > count else ""
+        token = make_token(found[count - 1].task_id, query) if len(found) > count else ""
         shown = [memories.to_wire(memory) for memory in found[:count]]
         return wire.ListMemoriesResponse(memories=shown, next_page_token=token)
 
@@ -157,15 +157,11 @@ def _page_size(asked: int) -> int:
     return asked or _USUAL_PAGE
 
 
-def _make_token(task_id: str) -> str:
-    return base64.urlsafe_b64encode(task_id.encode()).decode()
-
-
-def _read_token(token: str) -> str:
+def _after(token: str, query: str) -> str:
     try:
-        return base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True).decode()
-    except (UnicodeError, binascii.Error) as error:
-        raise invalid(reasons.ERROR_REASON_INVALID_PAGE_TOKEN, "page_token", "is malformed") from error
+        return read_token(token, query) if token else ""
+    except InvalidPageTokenError as error:
+        raise invalid(reasons.ERROR_REASON_INVALID_PAGE_TOKEN, "page_token", str(error)) from error
 
 
 def _count(request: wire.UpdateRunRequest, field: str) -> int | None:
@@ -229,8 +225,7 @@ def _rescored(rescored: Rescored) -> wire.RescoreEpisodesResponse:
     if rescored.reward is not None:
         response.new_reward = rescored.reward
     elif rescored.error is not None:
-        error = rescored.error
-        response.error.CopyFrom(core.ItemError(code=error.code.value[0], message=error.message, reason=error.reason))
+        response.error.CopyFrom(rescored.error.to_item())
     return response
 
 

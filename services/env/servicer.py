@@ -15,11 +15,12 @@ from codearena.v1 import executor_service_pb2 as executor
 from codearena.v1 import judge_service_pb2
 from services.common.errors import invalid
 from services.common.validation import MAX_STDIN_BYTES, check_id, check_source, check_text
-from services.env.catalogue import Catalogue, InvalidPageTokenError
+from services.env.catalogue import Catalogue
 from services.env.episodes import Asked, Episodes, Opening, store_errors, unknown_tasks
 from services.env.grading import Grading, SourceReader, Terms, to_grade
 from services.env.groups import Groups
 from services.env.options import Options, check_profile, read_options
+from services.env.page_tokens import InvalidPageTokenError
 from services.env.peers import Peers
 from services.env.quotas import Quotas
 from services.env.run_servicer import RunHandlers, RunParts

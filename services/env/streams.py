@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import TypeAlias
 
-from codearena.v1 import core_pb2 as core
 from codearena.v1 import env_service_pb2 as wire
 from services.common.errors import StatusError
 
@@ -78,5 +77,5 @@ async def _answer(request: wire.StepRequest, handle: Handle) -> wire.StepStreamR
     try:
         response.response.CopyFrom(await handle(request))
     except StatusError as error:
-        response.error.CopyFrom(core.ItemError(code=error.code.value[0], message=error.message, reason=error.reason))
+        response.error.CopyFrom(error.to_item())
     return response

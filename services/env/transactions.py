@@ -1,8 +1,8 @@
 """Runs work over a database connection without holding up the event loop.
 
-The work is a plain function of a connection. SQLite's calls take microseconds, so one thread does them, a whole
-transaction at a turn: to hand over each call by itself takes longer than the calls. Other databases are spoken to by an
-asynchronous driver.
+The work is a plain function of a connection. SQLite's calls take microseconds, so a thread does a whole transaction at
+a turn: to hand over each call by itself takes longer than the calls. One thread writes and others read beside it, so
+that a long statistic holds up no step. Other databases are spoken to by an asynchronous driver.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ Work = Callable[[Connection], T]
 _BUSY_MILLISECONDS = 5000
 _POSTGRESQL = {"connect_timeout": 5, "options": "-c statement_timeout=20s -c lock_timeout=5s"}
 _POOL_SECONDS = 5.0
+_READERS = 4
 
 
 class Transactions(Protocol):
@@ -64,26 +65,28 @@ class SqliteTransactions:
         self._file = url.database
         self._engine = create_engine(url.set(drivername="sqlite"), hide_parameters=True)
         self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
+        self._writing = ThreadPoolExecutor(1, thread_name_prefix="sqlite-write")
+        self._reading = ThreadPoolExecutor(_READERS, thread_name_prefix="sqlite-read")
         event.listen(self._engine, "connect", _prepare_sqlite)
         event.listen(self._engine, "begin", _begin_sqlite)
 
     async def read(self, work: Work[T]) -> T:
         """Runs one statement; see `Transactions.read`."""
-        return await self._run(self._read, work)
+        return await self._run(self._reading, self._read, work)
 
     async def write(self, work: Work[T]) -> T:
         """Runs a transaction; see `Transactions.write`."""
-        return await self._run(self._write, work)
+        return await self._run(self._writing, self._write, work)
 
     async def stop(self) -> None:
         """Closes every connection; see `Transactions.stop`."""
-        await asyncio.to_thread(self._thread.shutdown)
+        for threads in (self._writing, self._reading):
+            await asyncio.to_thread(threads.shutdown)
         self._engine.dispose()
 
-    async def _run(self, way: Callable[[Work[T]], T], work: Work[T]) -> T:
+    async def _run(self, threads: ThreadPoolExecutor, way: Callable[[Work[T]], T], work: Work[T]) -> T:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, way, work)
+            return await asyncio.get_running_loop().run_in_executor(threads, way, work)
         except RuntimeError as error:
             raise OSError("the database has been closed") from error
 

@@ -11,7 +11,6 @@ from typing import Protocol
 
 import grpc
 
-from codearena.v1 import core_pb2 as core
 from codearena.v1 import executor_service_pb2 as wire
 from services.common.errors import StatusError
 from services.common.validation import check_source
@@ -88,8 +87,7 @@ class Groups:
             check_source(code, f"codes[{indexes[0]}]")
             verdict = await self._patiently(code, suite, ask, fresh=fresh)
         except StatusError as error:
-            failure = core.ItemError(code=error.code.value[0], message=error.message, reason=error.reason)
-            return [wire.ExecuteGroupResponse(index=index, error=failure) for index in indexes]
+            return [wire.ExecuteGroupResponse(index=index, error=error.to_item()) for index in indexes]
         first = wire.ExecuteGroupResponse(index=indexes[0], response=verdict)
         others = [wire.ExecuteGroupResponse(index=index, response=repeated(verdict)) for index in indexes[1:]]
         return [first, *others]

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from codearena.v1 import core_pb2 as core
-from services.env.catalogue import Catalogue, InvalidPageTokenError, UnknownTaskError, load_catalogue
+from services.env.catalogue import Catalogue, UnknownTaskError, load_catalogue
+from services.env.page_tokens import InvalidPageTokenError
 from services.env.task_files import MAX_FILE_BYTES, CatalogueError
 from services.env.task_schema import Difficulty
 
