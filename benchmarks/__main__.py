@@ -10,14 +10,44 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import cost_growth, crowd, endurance, kills, memory, overhead, reward_noise, step_latency, throughput
+from benchmarks import (
+    cost_growth,
+    crowd,
+    endurance,
+    fixer,
+    judge,
+    kills,
+    manipulation,
+    memory,
+    overhead,
+    reward_noise,
+    sessions,
+    static_judge,
+    step_latency,
+    throughput,
+)
 from benchmarks.command import Benchmark
 from benchmarks.figures import Figures, machine
 from services.common import logs
 
 _BENCHMARKS: dict[str, Benchmark] = {
     module.__name__.rpartition(".")[2]: module
-    for module in (step_latency, overhead, throughput, reward_noise, crowd, kills, endurance, memory, cost_growth)
+    for module in (
+        step_latency,
+        overhead,
+        throughput,
+        reward_noise,
+        crowd,
+        sessions,
+        judge,
+        static_judge,
+        fixer,
+        kills,
+        manipulation,
+        endurance,
+        memory,
+        cost_growth,
+    )
 }
 # Enough to see that nothing is far off, in a few minutes.
 _QUICK = {
@@ -26,6 +56,9 @@ _QUICK = {
     "throughput": ["--rounds", "1", "--clients", "1", "--clients", "8"],
     "reward_noise": ["--runs", "10"],
     "crowd": ["--seconds", "5"],
+    "sessions": ["--rounds", "10", "--sessions", "64"],
+    "judge": ["--rounds", "50", "--crowd", "50"],
+    "static_judge": ["--rounds", "40"],
     "kills": ["--steps", "200", "--kills", "6"],
     "endurance": ["--count", "500"],
 }

@@ -21,6 +21,11 @@ _START_SECONDS, _STOP_SECONDS = 60.0, 60.0
 _PAUSE_SECONDS = 0.05
 
 
+def plain_environment() -> dict[str, str]:
+    """Returns this process's environment without any setting of CodeArena's."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("CODEARENA_")}
+
+
 @dataclass(frozen=True, slots=True)
 class Running:
     """A service that serves.
@@ -58,14 +63,13 @@ class ServiceProcess:
     def __init__(self, name: str, folder: Path, variables: Mapping[str, str]) -> None:
         self.name = name
         self._port, self._metrics_port = _free_ports(2)
-        kept = {key: value for key, value in os.environ.items() if not key.startswith("CODEARENA_")}
         own = {
             "CODEARENA_DATA_DIR": str(folder),
             "CODEARENA_DRAIN_SECONDS": "0",
             f"CODEARENA_{name.upper()}_PORT": str(self._port),
             f"CODEARENA_{name.upper()}_METRICS_PORT": str(self._metrics_port),
         }
-        self._environment = {**kept, **own, **variables}
+        self._environment = {**plain_environment(), **own, **variables}
         self._log = folder / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -5,9 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Found(Generic[T]):
+    """A value.
+
+    Attributes:
+        value: It.
+        is_new: Whether it was produced for this caller.
+    """
+
+    value: T
+    is_new: bool
 
 
 class SingleFlightCache(Generic[T]):
@@ -22,23 +36,25 @@ class SingleFlightCache(Generic[T]):
         self._values: OrderedDict[str, T] = OrderedDict()
         self._flights: dict[str, asyncio.Task[T]] = {}
 
-    async def get(self, key: str, produce: Callable[[], Awaitable[T]]) -> T:
+    async def get(self, key: str, produce: Callable[[], Awaitable[T]]) -> Found[T]:
         """Returns the value of a key, from the cache or from `produce`.
 
-        A caller who is cancelled leaves the production to the others; it must be bounded in time by itself.
+        A caller who is cancelled leaves the production to the others and to those who come later; it must be bounded in
+        time by itself.
 
         Raises:
             Exception: What `produce` raised, to every caller who waits for it.
         """
         if key in self._values:
             self._values.move_to_end(key)
-            return self._values[key]
+            return Found(self._values[key], is_new=False)
         flight = self._flights.get(key)
+        is_new = flight is None
         if flight is None:
             flight = asyncio.create_task(self._produce(key, produce))
             self._flights[key] = flight
             flight.add_done_callback(_retrieve)
-        return await asyncio.shield(flight)
+        return Found(await asyncio.shield(flight), is_new)
 
     async def close(self) -> None:
         """Ends what is under way."""
@@ -59,7 +75,7 @@ class SingleFlightCache(Generic[T]):
         return value
 
 
-def _retrieve(flight: asyncio.Task[T]) -> None:
+def _retrieve(flight: asyncio.Task[object]) -> None:
     """Marks an exception as seen: every caller who still waits gets it, and there may be none."""
     if not flight.cancelled():
         flight.exception()

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from enum import StrEnum
 
-from services.judge.cache import SingleFlightCache
-from services.judge.failure import ModelFailed
-from services.judge.llm import LlmJudge
+from services.judge.failure import OURS, FailureReason, ModelFailed
 from services.judge.observer import Observer
 from services.judge.opinion import Opinion, Source, Subject
+from services.judge.opinions import Opinions
 from services.judge.workers import Reader
 
 STATIC = "static"
 """What the static judge is called where a model's name is expected in metrics."""
+
+_MARGIN_SHARE, _LONGEST_MARGIN = 0.25, 2.0
+
+
+class OnFailure(StrEnum):
+    """What happens where the model has no opinion."""
+
+    STATIC = "static"
+    """The static judge answers and says why."""
+    FAIL = "fail"
+    """The call fails and may be tried again, unless it is the fix that no model can judge."""
 
 
 class Judge:
@@ -20,39 +32,53 @@ class Judge:
 
     Args:
         reader: Static analysis.
-        llm: The model, or None where none is configured.
+        model: Opinions of a model, or None where none is configured.
         observer: Hears of static answers and of fallbacks.
-        cache_entries: How many opinions of the model are kept.
+        on_failure: What happens where the model has none.
     """
 
-    def __init__(self, reader: Reader, llm: LlmJudge | None, observer: Observer, cache_entries: int) -> None:
+    def __init__(
+        self, reader: Reader, model: Opinions | None, observer: Observer, on_failure: OnFailure = OnFailure.STATIC
+    ) -> None:
         self._reader = reader
-        self._llm = llm
+        self._model = model
         self._observer = observer
-        self._opinions: SingleFlightCache[Opinion] = SingleFlightCache(cache_entries)
+        self._on_failure = on_failure
 
-    async def judge(self, subject: Subject) -> Opinion:
+    async def judge(self, subject: Subject, timeout_seconds: float | None = None) -> Opinion:
         """Returns an opinion of a fix. Never runs it.
 
+        Args:
+            subject: The fix.
+            timeout_seconds: How long it may take; enough of it is kept for the static judge. A model that answers
+                later is not heard this time, and known the next.
+
         Raises:
+            ModelFailed: The model has none, and the policy is not to fall back.
             WorkerFailed: There is none, for a reason of ours.
         """
-        if self._llm is None:
+        if self._model is None:
             return await self._static(subject, "")
-        llm = self._llm
         try:
-            return await self._opinions.get(llm.key(subject), lambda: llm.judge(subject))
+            async with asyncio.timeout(_less_margin(timeout_seconds)):
+                return await self._model.of(subject)
+        except TimeoutError:
+            reason = FailureReason.TIMEOUT
         except ModelFailed as error:
-            self._observer.fallback(error.reason.value)
-            return await self._static(subject, error.reason.value)
+            reason = error.reason
+        if self._on_failure is OnFailure.FAIL and reason in OURS:
+            raise ModelFailed(reason)
+        self._observer.fallback(reason.value)
+        return await self._static(subject, reason.value)
 
     async def close(self) -> None:
         """Ends the questions under way."""
-        await self._opinions.close()
+        if self._model is not None:
+            await self._model.close()
 
     async def _static(self, subject: Subject, fallback_reason: str) -> Opinion:
         started = time.perf_counter()
-        analysis = await self._reader.analyse(subject.code, subject.reference_code)
+        analysis = await self._reader.analyse(subject.code, subject.reference_code, subject.buggy_code)
         self._observer.model_call(STATIC, "ok", time.perf_counter() - started)
         return Opinion(
             correctness=None,
@@ -64,3 +90,8 @@ class Judge:
             source=Source.STATIC,
             fallback_reason=fallback_reason,
         )
+
+
+def _less_margin(seconds: float | None) -> float | None:
+    """Returns the part of a time that the model gets."""
+    return None if seconds is None else seconds - min(_LONGEST_MARGIN, _MARGIN_SHARE * seconds)

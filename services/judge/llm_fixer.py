@@ -2,55 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-
 from services.judge import prompt
 from services.judge.chat import ChatModel
 from services.judge.failure import FailureReason, ModelFailed
+from services.judge.proposal import Draft, Request
+from services.judge.question import Answered, Question
+from services.judge.replies import extract_code, extract_explanations
 
-_PROMPT = "fixer.v1"
+SYNTAX_BELOW = 0.4
+LOGIC_BELOW = 0.7
+_PROMPT = "fixer.v2"
+_STAGES = ("first", "syntax", "logic", "complexity")
 _MAX_CODE_BYTES = 256 * 1024
-_MAX_EXPLANATIONS = 10
-_MAX_EXPLANATION_CHARACTERS = 300
-_FENCED = re.compile(r"^```[ \t]*([\w+-]*)[ \t]*\n(.*?)^```[ \t]*$", re.DOTALL | re.MULTILINE)
-_UNCLOSED = re.compile(r"^```[ \t]*(?:python|py)?[ \t]*\n(.*)\Z", re.DOTALL | re.MULTILINE)
-_CHANGE = re.compile(r"^[-*\s]*change:\s*(.+)$", re.IGNORECASE | re.MULTILINE)
-_BARE_START = re.compile(r"\s*(?:def |class |import |from |async def |@|#|\"\"\"|[A-Za-z_]\w* *=)")
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a proposal is asked for.
-
-    Attributes:
-        code: The code to repair: hostile text.
-        error_log: What is known of its failure.
-        description: What it should do.
-        previous_attempts: Earlier attempts, oldest first.
-        last_reward: Reward of the last attempt, if there was one.
-    """
-
-    code: str
-    error_log: str = ""
-    description: str = ""
-    previous_attempts: tuple[str, ...] = ()
-    last_reward: float | None = None
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """A repaired program.
-
-    Attributes:
-        code: The program; equal to the request's if nothing was found.
-        method: "builtin" or the model's name.
-        explanations: One sentence for each change.
-    """
-
-    code: str
-    method: str
-    explanations: tuple[str, ...]
+_MAX_LOG_CHARACTERS = 8000
+_MAX_ATTEMPTS = 5
 
 
 class LlmFixer:
@@ -58,57 +23,73 @@ class LlmFixer:
 
     Args:
         model: The model.
+        provider: Its name in the settings; the model's own if none is given.
     """
 
-    def __init__(self, model: ChatModel) -> None:
+    def __init__(self, model: ChatModel, provider: str = "") -> None:
         self._model = model
-        self._prompt = prompt.load(_PROMPT)
+        self._provider = provider or model.name
+        system = prompt.load(_PROMPT).text
+        self._systems = {stage: f"{system}\n{prompt.load(f'{_PROMPT}.{stage}').text}" for stage in _STAGES}
 
-    async def propose(self, request: Request) -> Proposal:
-        """Returns the model's proposal.
+    @property
+    def provider(self) -> str:
+        """Its name in the settings."""
+        return self._provider
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return self._model.name
+
+    async def draft(self, request: Request, timeout_seconds: float | None = None) -> Answered[Draft]:
+        """Returns the model's program and what it cost.
+
+        Args:
+            request: What to repair.
+            timeout_seconds: How long it may take, where that is less than the provider's own deadline.
 
         Raises:
-            ModelFailed: It has none that holds code.
+            ModelFailed: It has none.
         """
-        attempts = {f"ATTEMPT_{n}": code for n, code in enumerate(request.previous_attempts, 1)}
-        reward = "" if request.last_reward is None else f"{request.last_reward:.3f} of 1"
-        blocks = {
-            "DESCRIPTION": request.description,
-            **attempts,
-            "CODE": request.code,
-            "ERROR_LOG": request.error_log,
-            "REWARD_OF_THE_LAST_ATTEMPT": reward,
-        }
-        nonce = prompt.nonce_of(prompt.content_key(self._prompt.digest, *blocks, *blocks.values()))
-        return await self._model.ask(self._prompt.text, prompt.fence(nonce, blocks), self._read)
+        system, blocks = self._systems[stage_of(request.last_reward)], _blocks(request)
+        nonce = prompt.nonce_of(prompt.content_key(system, *blocks, *blocks.values()))
 
-    def _read(self, text: str) -> Proposal:
-        code = extract_code(text)
-        if not code or len(code.encode()) > _MAX_CODE_BYTES or "\0" in code:
-            raise ModelFailed(FailureReason.PARSE_ERROR)
-        return Proposal(code, self._model.name, extract_explanations(text))
+        def read(text: str) -> Draft:
+            code = extract_code(text, request.code)
+            if not code or len(code.encode("utf-8", "replace")) > _MAX_CODE_BYTES or not _is_text(code):
+                raise ModelFailed(FailureReason.PARSE_ERROR)
+            return Draft(code, tuple(filter(_is_text, extract_explanations(text))))
+
+        question = Question(system, prompt.fence(nonce, blocks), read)
+        return await self._model.ask(question, request.run_id, timeout_seconds)
 
 
-def extract_code(text: str) -> str:
-    """Returns the program in a model's reply; "" if it holds none.
-
-    Takes the longest fenced block in Python or in no language, else an unclosed one, else the whole reply if
-    it begins like a program.
-    """
-    blocks = [body for language, body in _FENCED.findall(text) if language.lower() in ("", "py", "python", "python3")]
-    if blocks:
-        return _tidy(max(blocks, key=len))
-    if (unclosed := _UNCLOSED.search(text)) is not None:
-        return _tidy(unclosed.group(1))
-    return _tidy(text) if _BARE_START.match(text) and "```" not in text else ""
+def stage_of(last_reward: float | None) -> str:
+    """Returns what a repair is to see to: "first" without a reward, then "syntax", "logic", "complexity"."""
+    if last_reward is None:
+        return "first"
+    if last_reward < SYNTAX_BELOW:
+        return "syntax"
+    return "logic" if last_reward < LOGIC_BELOW else "complexity"
 
 
-def extract_explanations(text: str) -> tuple[str, ...]:
-    """Returns the lines of a reply that begin with "Change:", without that."""
-    found = [" ".join(line.split())[:_MAX_EXPLANATION_CHARACTERS] for line in _CHANGE.findall(text)]
-    return tuple(found[:_MAX_EXPLANATIONS])
+def _blocks(request: Request) -> dict[str, str]:
+    """Returns the message's data. Of long logs the end is sent, of many attempts the last ones."""
+    first = max(0, len(request.previous_attempts) - _MAX_ATTEMPTS)
+    attempts = {f"ATTEMPT_{n}": code for n, code in enumerate(request.previous_attempts[first:], first + 1)}
+    known = request.best_known_code
+    return {
+        "DESCRIPTION": request.description,
+        **attempts,
+        "BEST_KNOWN": known,
+        "BEST_KNOWN_REWARD": f"{request.best_known_reward:.3f} of 1" if known.strip() else "",
+        "CODE": request.code,
+        "ERROR_LOG": request.error_log[-_MAX_LOG_CHARACTERS:],
+        "REWARD_OF_THE_LAST_ATTEMPT": "" if request.last_reward is None else f"{request.last_reward:.3f} of 1",
+    }
 
 
-def _tidy(code: str) -> str:
-    stripped = code.strip("\n").rstrip()
-    return stripped + "\n" if stripped else ""
+def _is_text(text: str) -> bool:
+    """Returns whether a text can be sent on: UTF-8 without NUL."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)

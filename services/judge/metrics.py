@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from services.judge.failure import FailureReason
+from services.judge.proposal import Declined
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0)
 _OUTCOMES = ("ok", "cancelled", *(reason.value for reason in FailureReason))
-
-
-@dataclass(frozen=True)
-class Prices:
-    """What a model costs.
-
-    Attributes:
-        usd_per_prompt_token: US dollars.
-        usd_per_answer_token: US dollars.
-    """
-
-    usd_per_prompt_token: float = 0.0
-    usd_per_answer_token: float = 0.0
 
 
 class JudgeMetrics:
@@ -32,11 +19,9 @@ class JudgeMetrics:
     Args:
         registry: Where to.
         models: The names that calls will carry.
-        prices: For the cost.
     """
 
-    def __init__(self, registry: CollectorRegistry, models: Iterable[str], prices: Prices) -> None:
-        self._prices = prices
+    def __init__(self, registry: CollectorRegistry, models: Iterable[str]) -> None:
         self._requests = Counter(
             "codearena_judge_requests", "Answers asked for, by how that ended.", ("model", "outcome"), registry=registry
         )
@@ -57,24 +42,35 @@ class JudgeMetrics:
         )
         for model in models:
             self._declare(model)
-        for reason in FailureReason:
+        for reason in (*FailureReason, *Declined):
             self._fallbacks.labels(reason.value)
+        self._known = Counter(
+            "codearena_judge_cache",
+            "Opinions asked of a model, by whether they were known.",
+            ("result",),
+            registry=registry,
+        )
+        for result in ("hit", "miss"):
+            self._known.labels(result)
 
     def model_call(self, model: str, outcome: str, seconds: float) -> None:
         """Counts one question."""
         self._requests.labels(model, outcome).inc()
         self._seconds.labels(model).observe(seconds)
 
-    def tokens(self, model: str, prompt: int, completion: int) -> None:
+    def tokens(self, model: str, prompt: int, completion: int, cost_usd: float) -> None:
         """Counts tokens and what they cost."""
         self._tokens.labels(model, "prompt").inc(prompt)
         self._tokens.labels(model, "completion").inc(completion)
-        prices = self._prices
-        self._cost.labels(model).inc(prompt * prices.usd_per_prompt_token + completion * prices.usd_per_answer_token)
+        self._cost.labels(model).inc(cost_usd)
 
     def fallback(self, reason: str) -> None:
         """Counts one built-in answer in the model's place."""
         self._fallbacks.labels(reason).inc()
+
+    def asked(self, *, known: bool) -> None:
+        """Counts an opinion that was known, or had to be formed."""
+        self._known.labels("hit" if known else "miss").inc()
 
     def _declare(self, model: str) -> None:
         """Creates a model's label sets, so that their rates exist from zero."""

@@ -18,12 +18,16 @@ class Observer(Protocol):
         """
         ...
 
-    def tokens(self, model: str, prompt: int, completion: int) -> None:
-        """The model used tokens."""
+    def tokens(self, model: str, prompt: int, completion: int, cost_usd: float) -> None:
+        """The model used tokens, for so many US dollars."""
         ...
 
     def fallback(self, reason: str) -> None:
-        """A built-in answer was given although a model is configured."""
+        """A built-in answer was given although a model is configured, as the last one that was asked gave none."""
+        ...
+
+    def asked(self, *, known: bool) -> None:
+        """An opinion of a model was known or just being formed, or had to be asked for."""
         ...
 
 
@@ -33,8 +37,11 @@ class SilentObserver:
     def model_call(self, model: str, outcome: str, seconds: float) -> None:
         """Ignores it."""
 
-    def tokens(self, model: str, prompt: int, completion: int) -> None:
+    def tokens(self, model: str, prompt: int, completion: int, cost_usd: float) -> None:
         """Ignores it."""
 
     def fallback(self, reason: str) -> None:
+        """Ignores it."""
+
+    def asked(self, *, known: bool) -> None:
         """Ignores it."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from services.judge.question import NO_USAGE, Usage
+
 
 class Source(enum.Enum):
     """Who gave the scores."""
@@ -22,12 +24,14 @@ class Subject:
         description: What the code should do, from the task.
         buggy_code: What the agent was given.
         reference_code: A good solution; "" for none.
+        run_id: The training run whose budget the question counts for; "" for none.
     """
 
     code: str
     description: str = ""
     buggy_code: str = ""
     reference_code: str = ""
+    run_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,9 @@ class Opinion:
         model: The model's name; "" for the static judge.
         fallback_reason: Why the static judge answered although a model is configured, else "".
         prompt_digest: First 16 hex digits of the prompt's SHA-256; "" for the static judge.
+        answer_count: How many answers the scores are the median of; 0 for the static judge.
+        spread: The largest difference between two answers in any score.
+        usage: What the opinion cost; nothing if it was known.
     """
 
     correctness: float | None
@@ -57,3 +64,6 @@ class Opinion:
     model: str = ""
     fallback_reason: str = ""
     prompt_digest: str = ""
+    answer_count: int = 0
+    spread: float = 0.0
+    usage: Usage = NO_USAGE

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 _FOLDER = Path(__file__).parent / "prompts"
 _NONCE_DIGITS = 16
+_SECRET = os.urandom(32)
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ def load(name: str) -> Prompt:
     """Reads a prompt file of this package.
 
     Args:
-        name: File name without its ending, e.g. "judge.v1".
+        name: File name without its ending, e.g. "judge.v2".
     """
     text = (_FOLDER / f"{name}.txt").read_text(encoding="utf-8")
     return Prompt(text, hashlib.sha256(text.encode()).hexdigest()[:16])
@@ -46,10 +49,13 @@ def content_key(*parts: str) -> str:
 def nonce_of(key: str) -> str:
     """Returns the nonce of a message.
 
-    It is a hash of the message's whole content: equal content gives an equal message, and a text that holds
-    its own nonce would have to be a fixed point of SHA-256.
+    It depends on the message's whole content and on a secret of this process: equal content gives an equal message
+    here, and nobody who writes a part of the message can know it.
+
+    Args:
+        key: Identifies the content.
     """
-    return hashlib.sha256(b"nonce:" + key.encode()).hexdigest()[:_NONCE_DIGITS]
+    return hmac.digest(_SECRET, key.encode(), "sha256").hex()[:_NONCE_DIGITS]
 
 
 def fence(nonce: str, blocks: Mapping[str, str]) -> str:

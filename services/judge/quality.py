@@ -1,6 +1,6 @@
 """How well a program is written, as one number.
 
-    quality = 0.35 maintainability + 0.30 simplicity + 0.15 brevity + 0.20 style
+    quality = 0.25 maintainability + 0.20 simplicity + 0.15 brevity + 0.40 style
 
 maintainability: radon's maintainability index (Coleman 1994, as radon computes it, with comments counted as
 none, so that a fix cannot talk its score up), from 0 at 20 to 1 at 75.
@@ -8,12 +8,14 @@ simplicity: McCabe's cyclomatic complexity (1976) of the most complex function, 
 brevity: logical lines against the reference solution's, from 1 at 1.5 times to 0 at 5 times; without a
 reference from 1 at 60 lines to 0 at 400.
 style: 1 less the weights of the flaws in `style.flaws`, at least 0.
+
+No reviewer accepts code that is not secure: `static_analysis` multiplies this with 0.5 + 0.5 security.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from radon.complexity import ComplexityVisitor
@@ -49,7 +51,7 @@ class Quality:
     @property
     def score(self) -> float:
         """The weighted sum, in [0, 1]."""
-        return 0.35 * self.maintainability + 0.30 * self.simplicity + 0.15 * self.brevity + 0.20 * self.style
+        return 0.25 * self.maintainability + 0.20 * self.simplicity + 0.15 * self.brevity + 0.40 * self.style
 
     @property
     def reason(self) -> str:
@@ -64,18 +66,19 @@ class Quality:
         return f"{facts}, {len(self.flaws)} style flaws ({worst})."
 
 
-def measure(tree: ast.Module, reference: ast.Module | None) -> Quality:
+def measure(tree: ast.Module, nodes: Sequence[ast.AST], reference: ast.Module | None) -> Quality:
     """Measures a program.
 
     Args:
         tree: Its syntax tree.
+        nodes: All nodes of that.
         reference: The reference solution's, if there is one.
     """
-    lines = logical_lines(tree)
+    lines = logical_lines(nodes)
     visitor = ComplexityVisitor.from_ast(tree)
     complexity = max((block.complexity for block in visitor.blocks), default=visitor.complexity)
     index = mi_compute(h_visit_ast(tree).total.volume, visitor.total_complexity, lines, 0)
-    found = tuple(flaws(tree))
+    found = tuple(flaws(tree, nodes))
     return Quality(
         maintainability=_between(index, 20, 75),
         simplicity=_between(complexity, 24, 4),
@@ -88,9 +91,9 @@ def measure(tree: ast.Module, reference: ast.Module | None) -> Quality:
     )
 
 
-def logical_lines(tree: ast.Module) -> int:
+def logical_lines(nodes: Iterable[ast.AST]) -> int:
     """Returns the number of statements, docstrings and other bare constants not counted."""
-    return sum(1 for node in ast.walk(tree) if isinstance(node, ast.stmt) and not _is_bare_constant(node))
+    return sum(1 for node in nodes if isinstance(node, ast.stmt) and not _is_bare_constant(node))
 
 
 def _is_bare_constant(node: ast.stmt) -> bool:
@@ -98,7 +101,7 @@ def _is_bare_constant(node: ast.stmt) -> bool:
 
 
 def _brevity(lines: int, reference: ast.Module | None) -> float:
-    usual = logical_lines(reference) if reference is not None else 0
+    usual = logical_lines(ast.walk(reference)) if reference is not None else 0
     if not usual:
         return _between(lines, 400, 60)
     return _between(lines / usual, 5.0, 1.5)

@@ -12,6 +12,7 @@ from codearena.v1 import judge_service_pb2 as wire
 from codearena.v1 import judge_service_pb2_grpc
 from services.common.limited import WorkerFailed
 from services.judge import convert
+from services.judge.failure import ModelFailed
 from services.judge.judging import Judge
 from services.judge.proposing import Proposer
 
@@ -28,8 +29,8 @@ class JudgeServicer(judge_service_pb2_grpc.JudgeServiceServicer):
     ) -> wire.JudgeResponse:
         """Scores a fix."""
         subject = convert.subject(request)
-        with _worker_failures():
-            opinion = await self._judge.judge(subject)
+        with _failures():
+            opinion = await self._judge.judge(subject, context.time_remaining())
         return convert.judge_response(opinion)
 
     async def ProposeFix(
@@ -37,14 +38,14 @@ class JudgeServicer(judge_service_pb2_grpc.JudgeServiceServicer):
     ) -> wire.JudgeServiceProposeFixResponse:
         """Proposes a repair."""
         wanted = convert.fix_request(request)
-        with _worker_failures():
-            proposal = await self._proposer.propose(wanted)
+        with _failures():
+            proposal = await self._proposer.propose(wanted, context.time_remaining())
         return convert.fix_response(proposal)
 
 
 @contextlib.contextmanager
-def _worker_failures() -> Iterator[None]:
-    """Turns the failure of a worker into the status that the caller is to see."""
+def _failures() -> Iterator[None]:
+    """Turns what the judge raises into the status that the caller is to see."""
     try:
         yield
     except WorkerFailed as error:
@@ -52,3 +53,5 @@ def _worker_failures() -> Iterator[None]:
         if status is None:
             raise
         raise status from error
+    except ModelFailed as error:
+        raise convert.status_of_model(error) from error

@@ -39,3 +39,11 @@ def parse(code: str) -> ast.Module:
     if sum(1 for _ in ast.walk(tree)) > MAX_NODES:
         raise Unreadable(f"it has more than {MAX_NODES} syntax nodes")
     return tree
+
+
+def normal_form(code: str) -> str:
+    """Returns what is equal for programs that differ in form alone."""
+    try:
+        return ast.dump(parse(code))
+    except (Unreadable, RecursionError):
+        return "\n".join(line.rstrip() for line in code.strip().splitlines())

@@ -10,6 +10,7 @@ import ast
 from typing import TypedDict
 
 from services.judge import quality, security
+from services.judge.sinks import kinds_in
 from services.judge.source import Unreadable, parse
 
 _DIGITS = 4
@@ -25,32 +26,36 @@ class Analysis(TypedDict):
     quality_reason: str
 
 
-def analyse(code: str, reference_code: str = "") -> Analysis:
+def analyse(code: str, reference_code: str = "", buggy_code: str = "") -> Analysis:
     """Scores a program.
 
     Args:
         code: The source. One that does not parse scores 0: nothing good can be said of it.
         reference_code: A good solution whose length is taken as usual; "" or one that does not parse for none.
+        buggy_code: What the code was made of. The sinks that it or the reference has are the task's own.
     """
     try:
         tree = parse(code)
-        reference = _reference(reference_code)
-        findings = security.find(code, tree)
-        measured = quality.measure(tree, reference)
+        nodes = list(ast.walk(tree))
+        reference = _tree(reference_code)
+        own = [known for known in (reference, _tree(buggy_code)) if known is not None]
+        findings = security.find(code, tree, nodes, frozenset().union(*map(kinds_in, own)))
+        measured = quality.measure(tree, nodes, reference)
+        secure = security.score(findings)
     except Unreadable as error:
         return unreadable(error.reason)
     except RecursionError:
         return unreadable("it is nested too deeply")
     return Analysis(
         readable=True,
-        security=round(security.score(findings), _DIGITS),
-        quality=round(measured.score, _DIGITS),
+        security=round(secure, _DIGITS),
+        quality=round(measured.score * (0.5 + 0.5 * secure), _DIGITS),
         security_reason=_security_reason(findings),
         quality_reason=measured.reason,
     )
 
 
-def _reference(code: str) -> ast.Module | None:
+def _tree(code: str) -> ast.Module | None:
     try:
         return parse(code) if code.strip() else None
     except Unreadable:

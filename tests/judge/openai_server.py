@@ -23,6 +23,10 @@ class Reply:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     delay_seconds: float = 0.0
+    cut_after: int | None = None
+    """Bytes of the body after which the connection is closed."""
+    stall_after: int | None = None
+    """Bytes of the body after which nothing more comes for `delay_seconds`."""
 
 
 Script = Callable[[dict[str, Any], int], Reply]
@@ -64,12 +68,17 @@ def good(request: dict[str, Any], number: int) -> Reply:
     return Reply(completion(judgement(request)))
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128
+
+
 class OpenAiServer:
     """Answers by `script`, which gets each request and its number from 1; keeps the requests."""
 
     def __init__(self) -> None:
         self.script: Script = good
         self.requests: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
         self._lock = threading.Lock()
         outer = self
 
@@ -80,9 +89,11 @@ class OpenAiServer:
                 request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 with outer._lock:
                     outer.requests.append(request)
+                    outer.headers.append({name.lower(): value for name, value in self.headers.items()})
                     number = len(outer.requests)
                 reply = outer.script(request, number)
-                time.sleep(reply.delay_seconds)
+                if reply.stall_after is None:
+                    time.sleep(reply.delay_seconds)
                 with contextlib.suppress(ConnectionError):
                     self._answer(reply)
 
@@ -94,12 +105,20 @@ class OpenAiServer:
                 for name, value in reply.headers.items():
                     self.send_header(name, value)
                 self.end_headers()
+                if reply.cut_after is not None:
+                    self.wfile.write(body[: reply.cut_after])
+                    self.close_connection = True
+                    return
+                if reply.stall_after is not None:
+                    self.wfile.write(body[: reply.stall_after])
+                    time.sleep(reply.delay_seconds)
+                    body = body[reply.stall_after :]
                 self.wfile.write(body)
 
             def log_message(self, *arguments):
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self._thread.start()

@@ -3,11 +3,14 @@
 import asyncio
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
+from services.judge.budget import Account, Limit
 from services.judge.judging import Judge
 from services.judge.opinion import Source, Subject
+from services.judge.question import NO_USAGE
 from tests.judge.conftest import Recorder
 from tests.judge.openai_server import NONCE, Reply, completion, good, judgement, message_of
 
@@ -144,7 +147,16 @@ async def test_equal_questions_at_once_are_asked_once(arena, server):
     opinions = await asyncio.gather(*(made.judge.judge(subject()) for _ in range(5)))
     opinions.append(await made.judge.judge(subject()))
     assert len(server.requests) == 1
-    assert len(set(opinions)) == 1
+    assert len({replace(opinion, usage=NO_USAGE) for opinion in opinions}) == 1
+    assert [opinion.usage.prompt_tokens for opinion in opinions] == [100, 0, 0, 0, 0, 0]
+    assert made.observer.known == [False, True, True, True, True, True]
+
+
+async def test_fixes_that_differ_in_comments_and_form_are_one_question(arena, server):
+    made = arena()
+    for code in (CODE, CODE + "# another one\n", "def double(x):\n\n    return (2*x)"):
+        assert (await made.judge.judge(subject(code))).source is Source.LLM
+    assert len(server.requests) == 1
 
 
 async def test_a_failure_is_not_kept(arena, server):
@@ -170,10 +182,13 @@ async def test_too_many_waiting_calls_get_a_static_answer(arena, server):
 
 
 async def test_the_budget_bounds_the_calls(arena, server):
-    made = arena(tokens_per_hour=200)
+    await arena().judge.judge(subject())
+    sent = sum(1 + len(message["content"]) // 3 for message in server.requests[0]["messages"])
+    made = arena(account=Account(hourly=Limit(tokens=sent + 1_150)), max_answer_tokens=1_000)
     reasons = [(await made.judge.judge(subject(CODE + f"n = {n}\n"))).fallback_reason for n in range(3)]
     assert reasons == ["", "", "over_budget"]
     assert made.observer.used == [(100, 20), (100, 20)]
+    assert len(server.requests) == 3
 
 
 async def test_a_long_text_is_not_sent(arena, server):
@@ -190,7 +205,7 @@ async def test_code_that_does_not_parse_is_not_sent(arena, server):
 
 async def test_without_a_model_the_static_judge_answers(reader):
     observer = Recorder()
-    judge = Judge(reader, None, observer, 10)
+    judge = Judge(reader, None, observer)
     opinion = await judge.judge(subject())
     assert (opinion.source, opinion.model, opinion.fallback_reason) == (Source.STATIC, "", "")
     assert opinion.correctness is None

@@ -52,8 +52,7 @@ async def llm_judge(model):
     settings = JudgeSettings(
         judge_base_url=model.url,
         judge_model="test-model",
-        judge_usd_per_million_prompt_tokens=10_000,
-        judge_usd_per_million_answer_tokens=50_000,
+        judge_prices={"test-model": (10_000, 50_000)},
         **QUICK,
     )
     async with judging(settings, registry) as stub:
@@ -62,20 +61,25 @@ async def llm_judge(model):
 
 async def test_a_static_judgement_crosses_the_wire(static_judge):
     stub, _ = static_judge
-    response = await stub.Judge(wire.JudgeRequest(code=CODE, reference_code=CODE))
-    assert response.source == core.JUDGE_SOURCE_STATIC
+    response = (await stub.Judge(wire.JudgeRequest(code=CODE, reference_code=CODE))).opinion
+    assert response.provenance.source == core.JUDGE_SOURCE_STATIC
     assert not response.HasField("correctness")
-    assert (response.security, response.model, response.fallback_reason, response.prompt_digest) == (1.0, "", "", "")
+    assert (
+        response.security,
+        response.provenance.model,
+        response.provenance.fallback_reason,
+        response.provenance.prompt_digest,
+    ) == (1.0, "", "", "")
     assert response.quality > 0.9
 
 
 async def test_a_models_judgement_crosses_the_wire(llm_judge):
     stub, registry = llm_judge
-    response = await stub.Judge(wire.JudgeRequest(code=CODE, description="Doubles."))
-    assert response.source == core.JUDGE_SOURCE_LLM
+    response = (await stub.Judge(wire.JudgeRequest(code=CODE, description="Doubles."))).opinion
+    assert response.provenance.source == core.JUDGE_SOURCE_LLM
     assert (response.correctness, response.security, response.quality) == (0.9, 0.8, 0.7)
-    assert response.model == "test-model"
-    assert len(response.prompt_digest) == 16
+    assert response.provenance.model == "test-model"
+    assert len(response.provenance.prompt_digest) == 16
     sample = registry.get_sample_value
     assert sample("codearena_judge_requests_total", {"model": "test-model", "outcome": "ok"}) == 1
     assert sample("codearena_judge_tokens_total", {"model": "test-model", "direction": "prompt"}) == 100
@@ -133,10 +137,10 @@ async def test_a_malformed_request_is_refused(static_judge, request_, reason):
 async def test_hostile_source_is_judged_and_the_judge_lives(static_judge):
     stub, _ = static_judge
     for code in ("(" * 100_000, "-" * 200_000 + "1", "a" + ".b" * 100_000):
-        response = await stub.Judge(wire.JudgeRequest(code=code))
-        assert response.source == core.JUDGE_SOURCE_STATIC
+        response = (await stub.Judge(wire.JudgeRequest(code=code))).opinion
+        assert response.provenance.source == core.JUDGE_SOURCE_STATIC
         assert (await stub.ProposeFix(wire.JudgeServiceProposeFixRequest(code=code))).method == "builtin"
-    assert (await stub.Judge(wire.JudgeRequest(code=CODE))).security == 1.0
+    assert (await stub.Judge(wire.JudgeRequest(code=CODE))).opinion.security == 1.0
 
 
 def test_rates_exist_from_zero():
@@ -157,15 +161,18 @@ def test_rates_exist_from_zero():
 def test_settings_name_a_model_only_where_there_is_one(monkeypatch):
     for name in ("BASE_URL", "API_KEY", "MODEL"):
         monkeypatch.delenv(f"CODEARENA_JUDGE_{name}", raising=False)
-    assert JudgeSettings().model() is None
+    assert JudgeSettings().models() == ()
     monkeypatch.setenv("CODEARENA_JUDGE_BASE_URL", "http://127.0.0.1:8000/v1")
     monkeypatch.setenv("CODEARENA_JUDGE_MODEL", "my-model")
-    model = JudgeSettings().model()
+    (model,) = JudgeSettings().models()
     assert (model.base_url, model.name) == ("http://127.0.0.1:8000/v1", "my-model")
     monkeypatch.delenv("CODEARENA_JUDGE_BASE_URL")
     monkeypatch.setenv("CODEARENA_JUDGE_API_KEY", "a-secret")
-    assert JudgeSettings().model().api_key == "a-secret"  # pragma: allowlist secret
-    assert "a-secret" not in repr(JudgeSettings())
+    (model,) = JudgeSettings().models()
+    assert model.api_key == "a-secret"  # pragma: allowlist secret
+    assert "a-secret" not in repr(JudgeSettings()) + repr(model)
+    monkeypatch.setenv("CODEARENA_JUDGE_PANEL", '["other", "my-model"]')
+    assert [model.name for model in JudgeSettings().models()] == ["my-model", "other"]
 
 
 def test_settings_refuse_what_cannot_be():
@@ -173,3 +180,7 @@ def test_settings_refuse_what_cannot_be():
         JudgeSettings(judge_base_url="127.0.0.1:8000")
     with pytest.raises(ValidationError):
         JudgeSettings(judge_breaker_threshold=0)
+    with pytest.raises(ValidationError, match="CODEARENA_JUDGE_PRICES of small, large"):
+        JudgeSettings(judge_model="small", judge_panel=("large",), judge_usd_per_run=1.0)
+    with pytest.raises(ValidationError, match="redis://"):
+        JudgeSettings(judge_cache_url="http://127.0.0.1")

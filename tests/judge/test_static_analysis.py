@@ -1,7 +1,23 @@
 """The static judge: orderings, determinism, hostile sources."""
 
-import pytest
+import ast
+import io
+import pickle
+import shelve
+import ssl
+import subprocess
+import tempfile
+from pathlib import Path
 
+import pytest
+from bandit.core.config import BanditConfig
+from bandit.core.meta_ast import BanditMetaAst
+from bandit.core.metrics import Metrics
+from bandit.core.node_visitor import BanditNodeVisitor
+from bandit.core.test_set import BanditTestSet
+
+from services.judge import bandit_scan
+from services.judge.snippets import load_snippets
 from services.judge.static_analysis import analyse
 
 KADANE = """
@@ -182,3 +198,23 @@ async def test_hostile_sources_do_not_hurt_the_reader(reader):
         analysis = await reader.analyse(code, "")
         assert 0.0 <= analysis["quality"] <= 1.0
     assert (await reader.analyse(KADANE, KADANE))["security"] == 1.0
+
+
+def own_run_of_bandit(code):
+    tests = BanditTestSet(BanditConfig(), {"exclude": bandit_scan.EXCLUDED_TESTS})
+    visitor = BanditNodeVisitor("./fix.py", io.BytesIO(code.encode()), BanditMetaAst(), tests, False, {}, Metrics())
+    visitor.process(code)
+    return visitor.tester.results
+
+
+def test_bandit_finds_what_it_finds_when_it_runs_by_itself():
+    codes = [snippet.code for snippet in load_snippets()]
+    codes += [path.read_text() for path in sorted(Path(bandit_scan.__file__).parent.glob("*.py"))]
+    codes += [Path(module.__file__).read_text() for module in (subprocess, tempfile, ssl, pickle, shelve)]
+    found = 0
+    for code in codes:
+        own = [(one.lineno, one.test_id, one.severity, one.confidence, one.text) for one in own_run_of_bandit(code)]
+        ours = bandit_scan.issues(code, ast.parse(code))
+        assert [(one.lineno, one.test_id, one.severity, one.confidence, one.text) for one in ours] == own
+        found += len(own)
+    assert found > 30

@@ -6,13 +6,12 @@ to which the error log or the description points before the others, that was not
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator, Sequence
 
 from services.judge.fixer import algorithms, bounds, conversions, flow, guards, names, syntax, vulnerabilities
 from services.judge.fixer.evidence import Change, Evidence
 from services.judge.fixer.rule import Kind, Rule
-from services.judge.source import Unreadable, parse
+from services.judge.source import Unreadable, normal_form, parse
 
 MAX_CODE_CHARACTERS = 65_536
 MAX_TEXT_CHARACTERS = 65_536
@@ -52,11 +51,11 @@ def propose(
     if len(code) > MAX_CODE_CHARACTERS:
         return code, []
     lines = code.replace("\r\n", "\n").replace("\r", "\n")
-    tried = {_normal(attempt) for attempt in (code, *previous_attempts)}
+    tried = {normal_form(attempt) for attempt in (code, *previous_attempts)}
     for candidate, explanations in _candidates(
         lines, error_log[:MAX_TEXT_CHARACTERS], description[:MAX_TEXT_CHARACTERS], last_reward
     ):
-        if _normal(candidate) not in tried:
+        if normal_form(candidate) not in tried:
             return candidate, explanations[:MAX_EXPLANATIONS]
     return code, []
 
@@ -82,11 +81,3 @@ def _changes(evidence: Evidence) -> Iterator[Change]:
     others = [rule for rule in usable if rule not in pointed_at and not rule.needs_signal]
     for rule in (*pointed_at, *others):
         yield from rule.changes(evidence)
-
-
-def _normal(code: str) -> str:
-    """Returns what is equal for programs that differ in form alone."""
-    try:
-        return ast.dump(parse(code))
-    except (Unreadable, RecursionError):
-        return "\n".join(line.rstrip() for line in code.strip().splitlines())

@@ -109,6 +109,8 @@ def _respellings(name: str, known: set[str]) -> list[str]:
     by_case = [other for other in sorted(known | _BUILTINS) if other.lower() == name.lower()]
     close = difflib.get_close_matches(name, sorted(known), n=2, cutoff=0.7)
     close += difflib.get_close_matches(name, sorted(_BUILTINS), n=1, cutoff=0.75)
+    close += [other for other in sorted(_BUILTINS) if len(name) > 2 and sorted(other) == sorted(name)]
+    close.sort(key=lambda other: (sorted(other) != sorted(name), -difflib.SequenceMatcher(None, name, other).ratio()))
     foreign = [_SPELLINGS[other] for other in difflib.get_close_matches(name, _SPELLINGS, n=1, cutoff=0.8)]
     return list(dict.fromkeys([*by_case, *foreign, *close]))
 

@@ -12,11 +12,16 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from services.judge.fixer.plausibility import implausibility
 from services.judge.fixer.syntax_edits import edits_of_line, edits_of_program
 
 _MAX_EDITS = 6
 _MAX_PARSES = 600
-_MAX_RESULTS = 5
+_MAX_PARSES_AFTER_FIRST = 150
+_MAX_CHARACTERS_AFTER_FIRST = 400_000
+_MAX_RESULTS = 40
+_MAX_PROPOSED = 5
+_FOUND_EARLY = ("unmatched", "closing parenthesis", "never closed", "unterminated")
 
 
 @dataclass(frozen=True)
@@ -33,32 +38,48 @@ class Mistake:
     column: int
     message: str
 
+    @property
+    def found_early(self) -> bool:
+        """Whether it is found before mistakes that stand further up."""
+        return any(part in self.message for part in _FOUND_EARLY)
+
 
 def repairs(code: str) -> Iterator[tuple[str, list[str]]]:
-    """Yields programs that compile, the fewest edits first, each with a sentence for each edit."""
-    found, parses = 0, 0
+    """Yields programs that compile, the likeliest first, each with a sentence for each edit."""
+    found = itertools.islice(_search(code), _MAX_RESULTS)
+    ranked = sorted(found, key=lambda repair: 2 * len(repair[1]) + implausibility(repair[0]))
+    yield from ranked[:_MAX_PROPOSED]
+
+
+def _search(code: str) -> Iterator[tuple[str, list[str]]]:
+    """Yields programs that compile, those with few edits first."""
+    parses, most_parses, most_edits = 0, _MAX_PARSES, _MAX_EDITS
     order = itertools.count()
     seen = {code}
     heap: list[tuple[tuple[int, int, int, int], str, Mistake, list[str]]] = []
     mistake = find_mistake(code)
     if mistake is not None:
         heap.append(((0, 0, 0, next(order)), code, mistake, []))
-    while heap and found < _MAX_RESULTS:
+    while heap:
         _, current, mistake, explanations = heapq.heappop(heap)
-        if len(explanations) >= _MAX_EDITS:
+        if len(explanations) >= most_edits:
             continue
         for candidate, explanation in _edits(current, mistake):
-            if candidate in seen or parses >= _MAX_PARSES:
+            if candidate in seen or parses >= most_parses:
                 continue
             seen.add(candidate)
             parses += 1
             further = find_mistake(candidate)
             done = [*explanations, f"Line {mistake.line}: {explanation}."]
             if further is None:
-                found += 1
+                if most_edits == _MAX_EDITS:
+                    most_edits = min(most_edits, len(done) + 1)
+                    more = min(_MAX_PARSES_AFTER_FIRST, _MAX_CHARACTERS_AFTER_FIRST // len(code))
+                    most_parses = min(most_parses, parses + more)
                 yield candidate, done
-            elif further.line >= mistake.line - 1:
-                rank = (len(done) - 2 * (further.line - mistake.line), -further.line, len(done), next(order))
+            elif further.line >= mistake.line - 1 or mistake.found_early:
+                progress = max(0, further.line - mistake.line) if mistake.found_early else further.line - mistake.line
+                rank = (len(done) - 2 * progress, -further.line, len(done), next(order))
                 heapq.heappush(heap, (rank, candidate, further, done))
 
 

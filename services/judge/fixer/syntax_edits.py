@@ -7,15 +7,17 @@ import keyword
 import re
 from collections.abc import Iterator
 
+from services.judge.fixer.syntax_brackets import TOKEN, balanced
+
 _OPENERS = r"(?:async\s+)?(?:def|for|with)|class|if|elif|else|while|try|except|finally|match|case"
 _BLOCK = re.compile(rf"\s*(?:{_OPENERS})\b")
 _TOP_LEVEL = re.compile(r"(?:async\s+def|def|class|import|from|if\s+__name__)\b|@")
+_FUNCTION = re.compile(r"\s*(?:(?:async\s+)?def\b|@)")
 _CONDITION = re.compile(r"\s*(?:if|elif|while|return|assert)\b")
 _LONE_EQUALS = re.compile(r"(?<![=!<>:+\-*/%&|^@~])=(?!=)")
-_TOKEN = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|#.*|\w+|\S")
 _WORD = re.compile(r"[A-Za-z_]\w*")
-_CLOSER = {"(": ")", "[": "]", "{": "}"}
 _KEYWORDS = sorted({*keyword.kwlist, "print"} - {"None", "True", "False"})
+_NEVER_FIRST = frozenset({"and", "or", "in", "is", "as"})
 _FOREIGN = {
     "function": "def",
     "func": "def",
@@ -39,8 +41,8 @@ _OPERATORS = (
     (r"=<", "<=", "`=<` is written `<=`"),
     (r"=>", ">=", "`=>` is written `>=`"),
     (r"=!", "!=", "`=!` is written `!=`"),
-    (r"(\w+)\s*\+\+", r"\1 += 1", "Python has no `++`"),
-    (r"(\w+)\s*--", r"\1 -= 1", "Python has no `--`"),
+    (r"(\S+?)\s*\+\+\s*$", r"\1 += 1", "Python has no `++`"),
+    (r"(\S+?)\s*--\s*$", r"\1 -= 1", "Python has no `--`"),
     (r"(\w)\s*=\s*([+*/%-])\s*=", r"\1 \2=", "the operator of an assignment stands before `=`"),
     (r":=", "=", "`:=` cannot stand here"),
     (r"\b0+(\d)", r"\1", "a decimal number has no leading zeros"),
@@ -78,6 +80,8 @@ def edits_of_line(line: str, message: str) -> Iterator[tuple[str, str]]:
     if straight != line:
         yield straight, "typographic characters became plain ones"
     code, comment = _split_comment(line)
+    if "string literal" in message and comment:
+        yield from _closed_strings(line)
     for changed, explanation in _edits_of_code(code, message):
         if changed != code:
             yield changed + comment, explanation
@@ -91,8 +95,9 @@ def edits_of_program(lines: list[str], at: int, message: str) -> Iterator[tuple[
         at: Index of the line at which the parser gave up.
         message: What the parser says.
     """
-    if any("\t" in line for line in lines) and "tab" in message.lower():
-        yield "\n".join(line.expandtabs(4) for line in lines), "tabs became spaces"
+    if any("\t" in line for line in lines) and re.search(r"tab|indent", message.lower()):
+        for size in (4, 8):
+            yield "\n".join(line.expandtabs(size) for line in lines), "tabs became spaces"
     if any(line.strip().startswith("```") for line in lines):
         kept = [line for line in lines if not line.strip().startswith("```")]
         yield "\n".join(kept), "fences are no code"
@@ -121,7 +126,7 @@ def _edits_of_code(code: str, message: str) -> Iterator[tuple[str, str]]:
     if _CONDITION.match(code):
         for found in _LONE_EQUALS.finditer(code):
             yield code[: found.start()] + "==" + code[found.end() :], "`=` assigns, `==` compares"
-    yield from _balanced(code)
+    yield from balanced(code, block=_BLOCK.match(code) is not None)
     for pattern, new, explanation in _OPERATORS:
         yield re.sub(pattern, new, code), explanation
     yield from _respelt(code)
@@ -130,7 +135,7 @@ def _edits_of_code(code: str, message: str) -> Iterator[tuple[str, str]]:
 
 
 def _split_comment(line: str) -> tuple[str, str]:
-    for token in _TOKEN.finditer(line):
+    for token in TOKEN.finditer(line):
         if token.group().startswith("#"):
             start = len(line[: token.start()].rstrip())
             return line[:start], line[start:]
@@ -138,53 +143,28 @@ def _split_comment(line: str) -> tuple[str, str]:
 
 
 def _closed_strings(code: str) -> Iterator[tuple[str, str]]:
-    for quote in ('"', "'"):
-        if code.count(quote) % 2 == 0:
-            continue
+    odd = [quote for quote in "\"'" if code.count(quote) % 2]
+    if len(odd) == len("\"'"):
+        rare, common = sorted(odd, key=code.count)
+        for wrong, right in ((rare, common), (common, rare)):
+            for position in (code.rfind(wrong), code.find(wrong)):
+                changed = code[:position] + right + code[position + 1 :]
+                yield changed, "a text ends with the quote it began with"
+    for quote in odd:
         end = len(code.rstrip())
         for cut in range(end, max(end - 4, 0), -1):
             if all(character in ")]},:" for character in code[cut:end]):
                 yield code[:cut] + quote + code[cut:], "a text is closed"
-        other = "'" if quote == '"' else '"'
-        if other in code:
-            position = code.rfind(other)
-            yield code[:position] + quote + code[position + 1 :], "a text ends with the quote it began with"
-            position = code.find(other)
-            yield code[:position] + quote + code[position + 1 :], "a text ends with the quote it began with"
-
-
-def _balanced(code: str) -> Iterator[tuple[str, str]]:
-    """Yields the line with brackets that match."""
-    stack: list[str] = []
-    for token in _TOKEN.finditer(code):
-        text, start = token.group(), token.start()
-        if text in _CLOSER:
-            stack.append(text)
-        elif text in _CLOSER.values():
-            if stack and _CLOSER[stack[-1]] == text:
-                stack.pop()
-                continue
-            yield code[:start] + code[start + 1 :], f"`{text}` closes nothing"
-            if stack:
-                right = _CLOSER[stack[-1]]
-                yield code[:start] + right + code[start + 1 :], f"`{right}` closes `{stack[-1]}`"
-            return
-    missing = "".join(_CLOSER[opener] for opener in reversed(stack))
-    if missing:
-        stripped = code.rstrip()
-        explanation = f"`{stack[-1]}` is closed"
-        if stripped.endswith(":"):
-            yield stripped[:-1] + missing + ":", explanation
-        elif _BLOCK.match(code):
-            yield stripped + missing + ":", explanation
-        yield stripped.rstrip(",") + missing, explanation
+        for place in re.finditer(r"(?<=\b[frb])(?=\W)|(?<=\w)(?!\w)|(?<=[\s(\[{,:=])(?=\S)|(?=[)\]},:])", code):
+            yield code[: place.start()] + quote + code[place.start() :], "a text has its two quotes"
 
 
 def _respelt(code: str) -> Iterator[tuple[str, str]]:
     """Yields the line with a word that is close to a keyword, or another language's, replaced by it."""
     for found in _WORD.finditer(code):
         word = found.group()
-        if word in _KEYWORDS or len(word) < 2:
+        at_start = not code[: found.start()].strip()
+        if len(word) < 2 or (word in _KEYWORDS and not (at_start and word in _NEVER_FIRST)):
             continue
         anagrams = [right for right in _KEYWORDS if sorted(right) == sorted(word.lower())]
         close = difflib.get_close_matches(word.lower(), _KEYWORDS, n=2, cutoff=0.6)
@@ -206,11 +186,16 @@ def _reindented(lines: list[str], at: int, message: str) -> Iterator[tuple[str, 
     if "expected an indented block" in message:
         for block in (_block_end(lines, at), at + 1):
             yield _shifted(lines, at, block, width + 4 - _width(lines[at])), "the block is indented"
+        header = next((line for line in range(at - 1, -1, -1) if lines[line].strip()), at)
+        widths = {_width(line) for line in lines[:header] if line.strip()}
+        for target in sorted({*widths, _width_before(lines, header) + 4}, reverse=True):
+            if target < width:
+                yield _shifted(lines, header, header + 1, target - width), "the line is indented like its block"
         yield "\n".join([*lines[:at], " " * (width + 4) + "pass", *lines[at:]]), "an empty block is `pass`"
         return
-    widths = sorted({_width(line) for line in lines[:at] if line.strip()}, reverse=True)
+    before = sorted({0, *(_width(line) for line in lines[:at] if line.strip())}, reverse=True)
     current = _width(lines[at])
-    for target in sorted(widths, key=lambda value: (abs(value - current), value != width)):
+    for target in sorted(before, key=lambda value: (abs(value - current), value != width)):
         for block in (_block_end(lines, at), at + 1):
             yield _shifted(lines, at, block, target - current), "the line is indented like its block"
 
@@ -221,6 +206,8 @@ def _block_end(lines: list[str], at: int) -> int:
     end = at + 1
     while end < len(lines) and (not lines[end].strip() or _width(lines[end]) >= width):
         if width == 0 and (not lines[end].strip() or _TOP_LEVEL.match(lines[end])):
+            break
+        if _width(lines[end]) == width and _FUNCTION.match(lines[end]) and not _FUNCTION.match(lines[at]):
             break
         end += 1
     return end
