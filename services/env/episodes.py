@@ -31,7 +31,7 @@ from services.env.quotas import Quotas
 from services.env.regressions import Attempt, regressions
 from services.env.rewards import Reward, in_mode
 from services.env.store import Conflict, Ending, Episode, Memory, Step, Store, StoreDown, UnknownEpisode
-from services.env.task_schema import Difficulty, Task
+from services.env.task_schema import Difficulty, Split, Task
 
 _ATTEMPTS_SHOWN = 20
 
@@ -45,12 +45,14 @@ class Opening:
         seed: Chooses among several tasks; None for any.
         run_id: The training run, or "".
         options: How it is played.
+        split: Draw from this split only; None for all.
     """
 
     selector: str
     seed: int | None = None
     run_id: str = ""
     options: Options = DEFAULTS
+    split: Split | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +126,11 @@ class Episodes:
         drawn = opening.selector == AUTO and opening.run_id != ""
         with store_errors():
             await self._quotas.open_episode(opening.run_id)
-            if drawn:
-                task = await self._progress.draw(opening.run_id, opening.seed)
-            else:
-                with unknown_tasks():
-                    task = self._catalogue.select(opening.selector, opening.seed)
+            with unknown_tasks():
+                if drawn:
+                    task = await self._progress.draw(opening.run_id, opening.seed, opening.split)
+                else:
+                    task = self._catalogue.select(opening.selector, opening.seed, opening.split)
         error_log = await self._baselines.error_log(task, opening.options.feedback, timeout)
         episode = Episode(
             f"ep_{uuid.uuid4().hex}",
@@ -184,7 +186,8 @@ class Episodes:
     async def subject(self, episode_id: str, timeout: float) -> judge.JudgeServiceProposeFixRequest:
         """Returns what a proposal for an episode's next fix is to build on.
 
-        That is the last fix, or the best known one if it is better and the episode offers memory.
+        That is the last fix, or the best known one if it is better and the episode offers memory. Where it does, the
+        best known fix and its reward are named, too.
         """
         episode, task = await self.get(episode_id)
         if episode.steps:
@@ -204,6 +207,9 @@ class Episodes:
             description=task.description,
             previous_attempts=[step.fix for step in episode.steps[-_ATTEMPTS_SHOWN:]],
             last_reward=reward,
+            run_id=episode.run_id,
+            best_known_code="" if known is None else known.fix,
+            best_known_reward=0.0 if known is None else known.reward,
         )
 
     async def _observation(self, episode: Episode, task: Task, error_log: str) -> wire.Observation:
@@ -215,6 +221,7 @@ class Episodes:
             step=len(episode.steps),
             max_steps=self._max_steps,
             description=task.description,
+            modules=task.modules,
         )
         known = await self._known(episode)
         if known is not None:
@@ -248,7 +255,7 @@ class Episodes:
         with unknown_tasks():
             task = self._catalogue.get(episode.task_id)
         run = await self._quotas.grade(episode.run_id)
-        terms = Terms(deadline - time.monotonic(), episode.run_id, weight=run.weight)
+        terms = Terms(deadline - time.monotonic(), episode.run_id, weight=run.weight, draw_seed=episode.draw_seed)
         try:
             return await self._grade_step(claim, task, asked, terms)
         except (StatusError, StoreDown):
@@ -300,8 +307,15 @@ class Episodes:
         return step, earned
 
     def _ending(self, episode: Episode, at: datetime | None, *, solved: bool) -> Ending:
-        advance = self._progress.advance(Difficulty(episode.difficulty)) if episode.drawn else None
+        advance = None
+        if episode.drawn:
+            advance = self._progress.advance(Difficulty(episode.difficulty), self._split(episode.task_id))
         return Ending(at or datetime.now(UTC), solved, advance)
+
+    def _split(self, task_id: str) -> Split | None:
+        with contextlib.suppress(UnknownTaskError):
+            return self._catalogue.get(task_id).split
+        return None
 
     async def _keep(self, claim: Claim, step: Step, ending: Ending | None) -> None:
         started = time.monotonic()

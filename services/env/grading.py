@@ -64,6 +64,7 @@ class Terms:
         fresh: Whether the tests are to be run although their results for an equal program may be known.
         profile: Name of the weight profile; "" for the server's.
         weight: The run's share against that of others; 0 for what the executor gives it.
+        draw_seed: Chooses the random inputs of a task that has any.
     """
 
     timeout: float
@@ -71,6 +72,7 @@ class Terms:
     fresh: bool = False
     profile: str = ""
     weight: float = 0.0
+    draw_seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class Review:
         analysis: What its source tells.
     """
 
-    opinion: judge.JudgeResponse
+    opinion: core.Opinion
     analysis: Analysis
 
 
@@ -122,7 +124,11 @@ class Grading:
     async def execute(self, task: Task, code: str, terms: Terms) -> executor.ExecuteResponse:
         """Runs a program against a task's tests only."""
         request = executor.ExecuteRequest(
-            code=code, suite=task.to_suite(), run_id=terms.run_id, fresh=terms.fresh, run_weight=terms.weight
+            code=code,
+            suite=task.to_suite(terms.draw_seed),
+            run_id=terms.run_id,
+            fresh=terms.fresh,
+            run_weight=terms.weight,
         )
         return await self._peers.execute(request, terms.timeout)
 
@@ -135,7 +141,11 @@ class Grading:
             StatusError: The executor failed; what it has not yielded is not graded.
         """
         request = executor.ExecuteGroupRequest(
-            codes=codes, suite=task.to_suite(), run_id=terms.run_id, fresh=terms.fresh, run_weight=terms.weight
+            codes=codes,
+            suite=task.to_suite(terms.draw_seed),
+            run_id=terms.run_id,
+            fresh=terms.fresh,
+            run_weight=terms.weight,
         )
         async with aclosing(self._peers.execute_group(request, terms.timeout)) as items:
             async for index, result in items:
@@ -143,7 +153,7 @@ class Grading:
                     self._observe(result)
                 yield index, result
 
-    async def review(self, task: Task, code: str, timeout: float) -> Review:
+    async def review(self, task: Task, code: str, terms: Terms) -> Review:
         """Asks the judge and reads the source at the same time.
 
         Raises:
@@ -151,7 +161,7 @@ class Grading:
         """
         try:
             async with asyncio.TaskGroup() as group:
-                opinion = group.create_task(self._timed_judge(task, code, timeout))
+                opinion = group.create_task(self._timed_judge(task, code, terms))
                 analysis = group.create_task(self._reader.analyse(code))
         except ExceptionGroup as failures:
             raise _most_telling(failures) from failures
@@ -166,7 +176,7 @@ class Grading:
         try:
             async with asyncio.TaskGroup() as group:
                 execution = group.create_task(self.execute(task, code, terms))
-                review = group.create_task(self.review(task, code, terms.timeout))
+                review = group.create_task(self.review(task, code, terms))
         except ExceptionGroup as failures:
             raise _most_telling(failures) from failures
         self._observe(execution.result())
@@ -185,14 +195,22 @@ class Grading:
         for name, duration in (("queue", stages.queue), ("provision", stages.provision), ("execute", stages.execute)):
             self._observer.stage(name, duration.ToNanoseconds() / 1e9)
 
-    async def _timed_judge(self, task: Task, code: str, timeout: float) -> judge.JudgeResponse:
+    async def _timed_judge(self, task: Task, code: str, terms: Terms) -> core.Opinion:
         started = time.monotonic()
-        request = judge.JudgeRequest(
-            code=code, description=task.description, buggy_code=task.buggy_code, reference_code=task.reference
-        )
-        response = await self._peers.judge(request, timeout)
+        response = await self._peers.judge(judge_request(task, code, terms.run_id), terms.timeout)
         self._observer.stage("judge", time.monotonic() - started)
-        return response
+        return response.opinion
+
+
+def judge_request(task: Task, code: str, run_id: str) -> judge.JudgeRequest:
+    """Returns what the judge is asked about a fix of a task."""
+    return judge.JudgeRequest(
+        code=code,
+        description=task.description,
+        buggy_code=task.buggy_code,
+        reference_code=task.reference,
+        run_id=run_id,
+    )
 
 
 def _most_telling(failures: ExceptionGroup[Exception]) -> Exception:
@@ -239,7 +257,8 @@ def to_grade(graded: Graded, earned: Reward, policy: Feedback = Feedback.FULL, n
         total_test_count=len(execution.tests),
         error_log=error_log(execution, policy, note),
         test_results=visible_results(execution.tests, policy),
-        judge_source=graded.review.opinion.source,
+        judge_source=graded.review.opinion.provenance.source,
+        judge=graded.review.opinion.provenance,
         violations=execution.violations,
         usage=execution.usage,
         backend=execution.backend,

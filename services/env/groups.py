@@ -66,7 +66,7 @@ class Groups:
 
     async def _review(self, task: Task, code: str, terms: Terms, places: asyncio.Semaphore) -> Review:
         async with places:
-            return await self._grading.review(task, code, terms.timeout)
+            return await self._grading.review(task, code, terms)
 
     def _run(
         self, task: Task, batch: dict[int, str], executions: dict[int, Execution], terms: Terms

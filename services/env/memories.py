@@ -10,7 +10,7 @@ from typing import Protocol
 from codearena.v1 import env_service_pb2 as wire
 from codearena.v1 import error_reason_pb2 as reasons
 from services.common.errors import invalid
-from services.common.validation import check_id, check_source
+from services.common.validation import check_id, check_source, check_task_id
 from services.env.catalogue import Catalogue
 from services.env.store import Episode, Memory, Step
 
@@ -81,7 +81,7 @@ def from_wire(owner: str, messages: Sequence[wire.Memory], catalogue: Catalogue)
 
 
 def _read(owner: str, message: wire.Memory, field: str, known: set[str]) -> Memory:
-    check_id(message.task_id, f"{field}.task_id")
+    check_task_id(message.task_id, f"{field}.task_id")
     if message.task_id not in known:
         what = f"there is no task {message.task_id!r} here"
         raise invalid(reasons.ERROR_REASON_INVALID_FIELD, f"{field}.task_id", what)

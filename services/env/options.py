@@ -10,6 +10,7 @@ from services.common.errors import invalid
 from services.common.validation import check_id
 from services.env.feedback import Feedback
 from services.env.rewards import PROFILES, RewardMode
+from services.env.task_schema import Split
 
 
 class Options(BaseModel):
@@ -78,3 +79,15 @@ def check_profile(name: str, field: str) -> str:
         known = ", ".join(sorted(PROFILES))
         raise invalid(reasons.ERROR_REASON_INVALID_FIELD, field, f"there is no {name!r}, only {known}")
     return name
+
+
+def read_split(name: str) -> Split | None:
+    """Returns the split that a client named; None for "", which is all of them.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT: there is no such split.
+    """
+    if name and name not in tuple(Split):
+        choices = ", ".join(Split)
+        raise invalid(reasons.ERROR_REASON_INVALID_FIELD, "split", f"must be one of {choices}, or empty for all")
+    return Split(name) if name else None

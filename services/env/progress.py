@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from codearena.v1 import env_service_pb2 as wire
 from services.env import curriculum
-from services.env.catalogue import AUTO, Catalogue
+from services.env.catalogue import AUTO, Catalogue, UnknownTaskError
 from services.env.curriculum import CurriculumRules, CurriculumState
 from services.env.sampler import Record, draw
 from services.env.store import Advance
-from services.env.task_schema import Difficulty, Task
+from services.env.task_schema import Difficulty, Split, Task
 
 
 class CurriculumStore(Protocol):
@@ -38,23 +38,35 @@ class Progress:
     def __init__(self, catalogue: Catalogue, store: CurriculumStore, rules: CurriculumRules) -> None:
         self._store = store
         self._rules = rules
-        self._by_level: dict[Difficulty, list[Task]] = {}
-        for task in catalogue.group(AUTO):
-            self._by_level.setdefault(task.difficulty, []).append(task)
-        self._levels = tuple(level for level in Difficulty if level in self._by_level)
+        self._by_level = {split: _levelled(catalogue.group(AUTO), split) for split in (None, *Split)}
+        self._levels = tuple(level for level in Difficulty if level in self._by_level[None])
 
-    async def draw(self, run_id: str, seed: int | None) -> Task:
-        """Draws a task at the level of a run. Raises StoreDown."""
-        tasks = self._by_level[self._standing(await self._store.state(run_id)).level]
+    async def draw(self, run_id: str, seed: int | None, split: Split | None = None) -> Task:
+        """Draws a task at the level of a run; where the split has none there, at the nearest easier level that has.
+
+        Raises:
+            UnknownTaskError: The split has no task at all.
+            StoreDown: The store does not answer.
+        """
+        offered = self._by_level[split]
+        if not offered:
+            raise UnknownTaskError(AUTO, split)
+        tasks = offered[curriculum.settled(self._standing(await self._store.state(run_id)), offered).level]
         played = await self._store.played(run_id, [task.id for task in tasks])
         return draw(tasks, {task_id: Record(*counts) for task_id, counts in played.items()}, seed)
 
-    def advance(self, drawn: Difficulty) -> Advance:
-        """Returns what an episode that was drawn at a level does to its run: nothing if the run has left that level."""
+    def advance(self, drawn: Difficulty, split: Split | None = None) -> Advance:
+        """Returns what an episode does to its run: nothing if the run has left the level that it was drawn for.
+
+        Args:
+            drawn: How hard its task is.
+            split: That of its task. Where it has no task at the run's level, the one that stands in for it counts.
+        """
+        offered = self._by_level[split] or self._by_level[None]
 
         def work(stored: str | None, reward: float) -> tuple[str, str]:
             state = self._standing(stored)
-            if state.level is drawn:
+            if curriculum.settled(state, offered).level is drawn:
                 state = curriculum.after_episode(state, reward, self._rules, self._levels)
             return state.level.value, state.model_dump_json()
 
@@ -84,3 +96,12 @@ class Progress:
     def _standing(self, stored: str | None) -> CurriculumState:
         state = curriculum.begin(self._levels) if stored is None else CurriculumState.model_validate_json(stored)
         return curriculum.settled(state, self._levels)
+
+
+def _levelled(tasks: Iterable[Task], split: Split | None) -> dict[Difficulty, list[Task]]:
+    """Returns the tasks of a split, or of all for None, by difficulty; a level without tasks is left out."""
+    levels: dict[Difficulty, list[Task]] = {}
+    for task in tasks:
+        if split in (None, task.split):
+            levels.setdefault(task.difficulty, []).append(task)
+    return levels

@@ -114,7 +114,8 @@ class Rescoring:
             task = self._catalogue.get(episode.task_id)
         except UnknownTaskError as error:
             raise _gone(episode.task_id) from error
-        return scores(await self._grading.grade(task, step.fix, Terms(chosen.timeout, episode.run_id, fresh=True)))
+        terms = Terms(chosen.timeout, episode.run_id, fresh=True, draw_seed=episode.draw_seed)
+        return scores(await self._grading.grade(task, step.fix, terms))
 
 
 def _gone(task_id: str) -> StatusError:

@@ -15,7 +15,7 @@ from codearena.v1 import env_service_pb2 as wire
 from codearena.v1 import env_service_pb2_grpc
 from codearena.v1 import error_reason_pb2 as reasons
 from services.common.errors import invalid
-from services.common.validation import check_id
+from services.common.validation import check_id, check_task_id
 from services.env import memories
 from services.env.catalogue import Catalogue
 from services.env.episodes import store_errors
@@ -73,7 +73,7 @@ class RunHandlers(env_service_pb2_grpc.EnvServiceServicer):
     async def ListMemories(self, request: wire.ListMemoriesRequest, context: Context) -> wire.ListMemoriesResponse:
         """Lists what an owner knows."""
         owner = _owner(request)
-        check_id(request.task_id, "task_id", required=False)
+        check_task_id(request.task_id, "task_id", required=False)
         count = _page_size(request.page_size)
         query = f"{owner}\n{request.task_id}"
         after = _after(request.page_token, query)
@@ -124,7 +124,7 @@ class RunHandlers(env_service_pb2_grpc.EnvServiceServicer):
     ) -> AsyncIterator[wire.RescoreEpisodesResponse]:
         """Rescores stored steps and reports each."""
         check_id(request.run_id, "run_id", required=False)
-        check_id(request.task_id, "task_id", required=False)
+        check_task_id(request.task_id, "task_id", required=False)
         profile = check_profile(request.reward_profile, "reward_profile") or self._parts.profile
         chosen = Selection(
             request.run_id, request.task_id, profile, request.regrade, request.apply, self._parts.timeout

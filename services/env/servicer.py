@@ -14,12 +14,19 @@ from codearena.v1 import error_reason_pb2 as reasons
 from codearena.v1 import executor_service_pb2 as executor
 from codearena.v1 import judge_service_pb2
 from services.common.errors import invalid
-from services.common.validation import MAX_STDIN_BYTES, check_id, check_source, check_text
+from services.common.validation import (
+    MAX_SOURCE_BYTES,
+    MAX_STDIN_BYTES,
+    check_id,
+    check_source,
+    check_task_id,
+    check_text,
+)
 from services.env.catalogue import Catalogue
 from services.env.episodes import Asked, Episodes, Opening, store_errors, unknown_tasks
-from services.env.grading import Grading, SourceReader, Terms, to_grade
+from services.env.grading import Grading, SourceReader, Terms, judge_request, to_grade
 from services.env.groups import Groups
-from services.env.options import Options, check_profile, read_options
+from services.env.options import Options, check_profile, read_options, read_split
 from services.env.page_tokens import InvalidPageTokenError
 from services.env.peers import Peers
 from services.env.quotas import Quotas
@@ -63,12 +70,12 @@ class EnvServicer(RunHandlers):
 
     async def Reset(self, request: wire.ResetRequest, context: Context) -> wire.ResetResponse:
         """Opens an episode."""
-        check_id(request.task_id, "task_id")
+        check_task_id(request.task_id, "task_id")
         check_id(request.run_id, "run_id", required=False)
+        _check_seed(request.seed)
         seed = request.seed if request.HasField("seed") else None
-        if seed is not None and not 0 <= seed <= _MAX_SEED:
-            raise invalid(reasons.ERROR_REASON_INVALID_FIELD, "seed", "must not be negative")
-        opening = Opening(request.task_id, seed, request.run_id, read_options(request.options, self._options))
+        split = read_split(request.split)
+        opening = Opening(request.task_id, seed, request.run_id, read_options(request.options, self._options), split)
         episode, task, observation = await self._episodes.reset(opening, self._timeout(context))
         return wire.ResetResponse(episode_id=episode.episode_id, task=task.to_public(), observation=observation)
 
@@ -119,7 +126,7 @@ class EnvServicer(RunHandlers):
 
     async def Grade(self, request: wire.GradeRequest, context: Context) -> wire.GradeResponse:
         """Grades one fix without an episode."""
-        check_id(request.task_id, "task_id")
+        check_task_id(request.task_id, "task_id")
         check_id(request.run_id, "run_id", required=False)
         check_source(request.code, "code")
         task = self._task(request.task_id)
@@ -132,7 +139,7 @@ class EnvServicer(RunHandlers):
         self, request: wire.GradeGroupRequest, context: Context
     ) -> AsyncIterator[wire.GradeGroupResponse]:
         """Grades several fixes of one task; each answer is sent as it is ready."""
-        check_id(request.task_id, "task_id")
+        check_task_id(request.task_id, "task_id")
         check_id(request.run_id, "run_id", required=False)
         if not 1 <= len(request.codes) <= _MAX_GROUP:
             raise invalid(reasons.ERROR_REASON_INVALID_FIELD, "codes", f"must be 1 to {_MAX_GROUP} sources")
@@ -151,9 +158,48 @@ class EnvServicer(RunHandlers):
         else:
             check_source(request.code, "code")
             check_text(request.error_log, "error_log", _MAX_LOG_BYTES)
-            subject = judge_service_pb2.JudgeServiceProposeFixRequest(code=request.code, error_log=request.error_log)
+            check_text(request.description, "description", _MAX_LOG_BYTES)
+            check_id(request.run_id, "run_id", required=False)
+            subject = judge_service_pb2.JudgeServiceProposeFixRequest(
+                code=request.code,
+                error_log=request.error_log,
+                description=request.description,
+                run_id=request.run_id,
+            )
         proposal = await self._peers.propose_fix(subject, timeout)
-        return wire.ProposeFixResponse(code=proposal.code, method=proposal.method, explanations=proposal.explanations)
+        return wire.ProposeFixResponse(
+            code=proposal.code,
+            method=proposal.method,
+            explanations=proposal.explanations,
+            attempts=proposal.attempts,
+            diff=proposal.diff,
+            usage=proposal.usage,
+        )
+
+    async def ReviewFix(self, request: wire.ReviewFixRequest, context: Context) -> wire.ReviewFixResponse:
+        """Asks the judge for its opinion of a fix."""
+        response = await self._peers.judge(self._question(request), self._timeout(context))
+        return wire.ReviewFixResponse(opinion=response.opinion)
+
+    def _question(self, request: wire.ReviewFixRequest) -> judge_service_pb2.JudgeRequest:
+        """Returns what the judge is asked: about a fix of a task, or of what the request describes."""
+        check_source(request.code, "code")
+        check_id(request.run_id, "run_id", required=False)
+        check_text(request.description, "description", _MAX_LOG_BYTES)
+        check_text(request.buggy_code, "buggy_code", MAX_SOURCE_BYTES)
+        check_text(request.reference_code, "reference_code", MAX_SOURCE_BYTES)
+        if not request.task_id:
+            return judge_service_pb2.JudgeRequest(
+                code=request.code,
+                description=request.description,
+                buggy_code=request.buggy_code,
+                reference_code=request.reference_code,
+                run_id=request.run_id,
+            )
+        check_task_id(request.task_id, "task_id")
+        if request.description or request.buggy_code or request.reference_code:
+            raise invalid(reasons.ERROR_REASON_INVALID_FIELD, "task_id", "comes with a description of its own")
+        return judge_request(self._task(request.task_id), request.code, request.run_id)
 
     async def RunCode(self, request: wire.RunCodeRequest, context: Context) -> wire.RunCodeResponse:
         """Runs any code in a sandbox and reads its complexity."""
@@ -183,8 +229,9 @@ class EnvServicer(RunHandlers):
             difficulty = Difficulty.from_proto(request.difficulty)
         except ValueError as error:
             raise invalid(reasons.ERROR_REASON_INVALID_FIELD, "difficulty", "is none of the enum's values") from error
+        split = read_split(request.split)
         try:
-            page = self._catalogue.page(request.category, difficulty, request.page_size, request.page_token)
+            page = self._catalogue.page(request.category, difficulty, request.page_size, request.page_token, split)
         except InvalidPageTokenError as error:
             raise invalid(reasons.ERROR_REASON_INVALID_PAGE_TOKEN, "page_token", str(error)) from error
         except ValueError as error:
@@ -195,7 +242,7 @@ class EnvServicer(RunHandlers):
 
     async def GetTask(self, request: wire.GetTaskRequest, context: Context) -> wire.GetTaskResponse:
         """Returns one task."""
-        check_id(request.task_id, "task_id")
+        check_task_id(request.task_id, "task_id")
         return wire.GetTaskResponse(task=self._task(request.task_id).to_public())
 
     async def _terms(
@@ -203,9 +250,10 @@ class EnvServicer(RunHandlers):
     ) -> Terms:
         """Returns on what terms a run has fixes graded, if its quota allows."""
         profile = check_profile(request.reward_profile, "reward_profile")
+        _check_seed(request.seed)
         with store_errors():
             run = await self._quotas.grade(request.run_id, count)
-        return Terms(timeout, request.run_id, request.fresh, profile, run.weight)
+        return Terms(timeout, request.run_id, request.fresh, profile, run.weight, request.seed)
 
     def _task(self, task_id: str) -> Task:
         with unknown_tasks():
@@ -221,3 +269,9 @@ class EnvServicer(RunHandlers):
         longest = self._default_timeout * count
         remaining = context.time_remaining()
         return longest if remaining is None else min(remaining, longest)
+
+
+def _check_seed(seed: int) -> None:
+    """Raises StatusError INVALID_ARGUMENT for a seed that is negative."""
+    if not 0 <= seed <= _MAX_SEED:
+        raise invalid(reasons.ERROR_REASON_INVALID_FIELD, "seed", "must not be negative")

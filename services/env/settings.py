@@ -27,7 +27,10 @@ class EnvSettings(ServiceSettings):
     database_url: SecretStr | None = Field(
         default=None, description="SQLAlchemy URL; unset keeps SQLite in the data directory."
     )
-    tasks: tuple[Path, ...] = Field(default=(DEFAULT_TASKS,), description="JSON list of folders with task files.")
+    tasks: tuple[Path, ...] = Field(
+        default=(DEFAULT_TASKS,),
+        description="JSON list of task files, folders of them and packs; pack:NAMESPACE is an installed one.",
+    )
     certificates: Path | None = Field(
         default=None,
         description="File of `codearena tasks certify`; unset takes certificates.json in the data directory.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -75,7 +76,7 @@ class Episode:
         episode_id: Its id.
         task_id: Its task.
         run_id: The training run, or "".
-        seed: Of its draw, if there was one.
+        seed: Of its draws, if the client gave one.
         created: When it was opened.
         done: Whether it is over.
         category: The task's.
@@ -96,6 +97,13 @@ class Episode:
     drawn: bool = False
     options: Options = DEFAULTS
     steps: tuple[Step, ...] = ()
+
+    @property
+    def draw_seed(self) -> int:
+        """What chooses the task's random inputs, the same in every step."""
+        if self.seed is not None:
+            return self.seed
+        return int.from_bytes(hashlib.sha256(self.episode_id.encode()).digest()[:7], "big")
 
     @property
     def best_reward(self) -> float | None:

@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import yaml
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
-from services.env.task_schema import Task
+from services.env.task_parts import FieldError, Model
+from services.env.task_schema import FORMAT, Task
+
+M = TypeVar("M", bound=Model)
 
 MAX_FILE_BYTES = 1_048_576
 MAX_EXPANDED_NODES = 200_000
+
+_LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml reads the catalogue ten times as fast, where PyYAML was built with it, and bounds how deep it nests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +61,52 @@ def load_task(file: Path) -> Task:
     Raises:
         CatalogueError: The file cannot be read, is longer than `MAX_FILE_BYTES`, or is not a valid task.
     """
+    return read(file, Task).value
+
+
+@dataclass(frozen=True, slots=True)
+class Document(Generic[M]):
+    """A file that was read.
+
+    Attributes:
+        file: The file.
+        value: What it holds.
+        root: Where each field stands in it.
+    """
+
+    file: Path
+    value: M
+    root: yaml.Node | None
+
+    def problem(self, message: str, *location: int | str) -> Problem:
+        """Returns what is wrong with a field, with its line; of an absent one the line of what is around it."""
+        return Problem(self.file, _line(self.root, location), _field(location), message)
+
+
+def read(file: Path, kind: type[M]) -> Document[M]:
+    """Reads one YAML file as a model; the same bounds hold as for a task.
+
+    Raises:
+        CatalogueError: The file cannot be read, is longer than `MAX_FILE_BYTES`, or is not a valid one.
+    """
     root, data = _parse(file, _read(file))
     if not isinstance(data, dict):
-        raise CatalogueError([Problem(file, 1, "", "a task is a mapping of fields")])
+        raise CatalogueError([Problem(file, 1, "", f"a {kind.__name__.lower()} is a mapping of fields")])
+    version = data.get("format")
+    if isinstance(version, int) and version > FORMAT:
+        message = f"{version} is later than {FORMAT}, the latest that this CodeArena reads"
+        raise CatalogueError([Problem(file, _line(root, ("format",)), "format", message)])
     try:
-        return Task.model_validate(data)
+        return Document(file, kind.model_validate(data), root)
     except ValidationError as error:
-        problems = [
-            Problem(file, _line(root, item["loc"]), _field(item["loc"]), item["msg"].removeprefix("Value error, "))
-            for item in error.errors(include_url=False, include_context=False, include_input=False)
-        ]
-        raise CatalogueError(problems) from error
+        raise CatalogueError([_problem(file, root, item) for item in error.errors(include_url=False)]) from error
+
+
+def _problem(file: Path, root: yaml.Node | None, item: ErrorDetails) -> Problem:
+    cause = item.get("ctx", {}).get("error")
+    location = item["loc"] + (cause.location if isinstance(cause, FieldError) else ())
+    location = location[:-1] if location[-1:] == ("[key]",) else location
+    return Problem(file, _line(root, location), _field(location), item["msg"].removeprefix("Value error, "))
 
 
 def _read(file: Path) -> str:
@@ -81,7 +124,7 @@ def _read(file: Path) -> str:
 
 def _parse(file: Path, text: str) -> tuple[yaml.Node | None, object]:
     try:
-        loader = yaml.SafeLoader(text)
+        loader = _LOADER(text)
         root = loader.get_single_node()
         if root is None:
             return None, None

@@ -8,7 +8,8 @@ from codearena.v1 import core_pb2 as core
 from codearena.v1 import executor_service_pb2 as wire
 from services.executor import values
 from services.executor.efficiency import Efficiency
-from services.executor.grader import ScriptResult, Verdict
+from services.executor.graded import Verdict
+from services.executor.grader import ScriptResult
 from services.executor.jobs import Answer, Attempts, Usage
 from services.executor.suites import CheckedCase, CheckedSuite
 from services.executor.verdict import CaseVerdict

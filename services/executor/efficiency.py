@@ -5,8 +5,9 @@ of the largest sizes that a program reached; it is the same at every clock speed
 sizes where it can be told there, since caches make both dearer as they grow. Only among programs of the same growth
 does the ratio of their costs count. Both are read in coarse steps that lie far from where honest programs land, so
 that the same program gets the same score whatever else the machine does. Where a measurement lies so close to a step
-that noise could have carried it across, the score is in doubt: who measures again, program and reference, takes the
-lowest cost of each size, for other work on the machine only ever adds to a cost.
+that noise could have carried it across, or where a program seems to grow worse and costs hardly more, the score is in
+doubt: who measures again, program and reference, takes the lowest cost of each size, for other work on the machine
+only ever adds to a cost.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ _FLAT_RATIO, _FLAT_SECONDS, _FLAT_SCORE = 20.0, 0.1, 0.5
 _NOISE_SECONDS = 0.0005
 _FITTED = 3
 _NOISY_EXPONENT, _NOISY_RATIO = 0.15, 1.5
+_UNLIKELY_RATIO = 4.0
+"""A program of a worse order costs more than this at its largest size; one that does not was held up there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,7 @@ def of_growth(costs: Mapping[int, float], reference: Mapping[int, float], sizes:
     if own is not None:
         others += [(own + _NOISY_EXPONENT, ratio), (own - _NOISY_EXPONENT, ratio)]
     doubtful = any(_growth_score(k, theirs, r, reached_all=reached_all)[0] != score for k, r in others)
+    doubtful |= score < 1.0 and ratio <= _UNLIKELY_RATIO
     return Efficiency(score, reason, own, theirs, ratio, largest, doubtful)
 
 

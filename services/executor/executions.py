@@ -17,6 +17,7 @@ from services.executor.asks import Ask
 from services.executor.grader import Grader
 from services.executor.jobs import Attempts
 from services.executor.limits import Limits
+from services.executor.preparation import Preparation
 from services.executor.suites import CheckedSuite
 
 
@@ -59,11 +60,13 @@ class Executions:
     def __init__(
         self,
         grader: Grader,
+        preparation: Preparation,
         observer: OutcomeObserver,
         isolation: Isolation,
         backend: core.SandboxBackend.ValueType,
     ) -> None:
         self._grader = grader
+        self._preparation = preparation
         self._observer = observer
         self._isolation = isolation
         self._backend = backend
@@ -76,9 +79,10 @@ class Executions:
         """
         with self._counted_failures():
             self._isolation.require_intact()
-            verdict = await self._grader.grade(code, suite, ask)
+            prepared = await self._preparation.of(suite, ask)
+            verdict = await self._grader.grade(code, prepared, ask)
         self._observer.ended(verdict.outcome, verdict.attempts)
-        response = convert.execute_response(suite, verdict, self._backend)
+        response = convert.execute_response(prepared, verdict, self._backend)
         return Executed(response, verdict.settled)
 
     async def run(self, code: str, stdin: str, limits: Limits, ask: Ask) -> wire.ExecutorServiceRunCodeResponse:

@@ -2,70 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from codearena.v1 import core_pb2 as core
 from services.executor.asks import ANYONE, Ask
-from services.executor.efficiency import Efficiency, FlatCosts, GrowthCosts
+from services.executor.efficiency import FlatCosts, GrowthCosts
+from services.executor.graded import Costs, Verdict, dead, death_outcome, ended, lowest, not_loaded, output
 from services.executor.jobs import Attempts, Reply, Usage, script
 from services.executor.limits import Limits
-from services.executor.pool import Lease
+from services.executor.oracle import MAX_ROUNDS, Oracle, TestsDidNotEnd, all_passed, are_right
 from services.executor.references import Growth, Reference, References
 from services.executor.runs import Overran, Run, Runner
 from services.executor.sandbox import HarnessDied
 from services.executor.settled import is_settled
-from services.executor.suites import CheckedSuite
-from services.executor.verdict import (
-    CaseVerdict,
-    Outcome,
-    judge_cases,
-    judge_value,
-    load_error,
-    load_outcome,
-    program_outcome,
-)
+from services.executor.suites import CheckedSuite, Recording
+from services.executor.verdict import CaseVerdict, Outcome, judge_cases, judge_value, load_outcome, program_outcome
 
-Costs: TypeAlias = GrowthCosts | FlatCosts
 _MORE_MEASUREMENTS = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """All that is known of a graded program.
-
-    Attributes:
-        outcome: What became of it.
-        load_error: Why it did not load; None if it did.
-        cases: One verdict for each case, in the order given.
-        growth: The verdict of the growing inputs, where the suite has them.
-        costs: Its cost and the reference's, if every test passed.
-        output: What it printed in visible cases.
-        usage: What it used; None if the harness could not say.
-        attempts: What it tried; None likewise.
-        settled: Whether an equal program would fare the same; see `services.executor.settled`.
-        lease: Where and how fast a sandbox was had.
-        execute_seconds: Time in the sandbox, from jobs to answers.
-    """
-
-    outcome: Outcome
-    load_error: str | None
-    cases: tuple[CaseVerdict, ...]
-    growth: CaseVerdict | None
-    costs: Costs | None
-    output: str
-    usage: Usage | None
-    attempts: Attempts | None
-    settled: bool
-    lease: Lease
-    execute_seconds: float
-
-    @property
-    def efficiency(self) -> Efficiency | None:
-        """Its cost against the reference's, if every test passed."""
-        return None if self.costs is None else self.costs.score()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +38,10 @@ class ScriptResult:
 class Grader:
     """Grades programs in sandboxes of a runner, against references measured on the same node."""
 
-    def __init__(self, runner: Runner, references: References) -> None:
+    def __init__(self, runner: Runner, references: References, oracle: Oracle) -> None:
         self._runner = runner
         self._references = references
+        self._oracle = oracle
 
     async def grade(self, code: str, suite: CheckedSuite, ask: Ask = ANYONE) -> Verdict:
         """Grades a program; several times where noise could decide its score.
@@ -105,24 +61,29 @@ class Grader:
             if not _in_doubt(verdict) or (ask.deadline is not None and again + (again - started) > ask.deadline):
                 break
             reference = await self._references.get(suite, ask, older_than=again)
-            verdict = _lowest(verdict, await self._once(code, suite, reference, ask))
+            verdict = lowest(verdict, await self._once(code, suite, reference, ask))
             started = again
         return verdict
 
     async def _once(self, code: str, suite: CheckedSuite, reference: Reference, ask: Ask) -> Verdict:
-        async with self._runner.program(code, suite.limits, ask=ask) as run:
+        if suite.recording is not None:
+            return await self._heard(code, suite, suite.recording, reference, ask)
+        async with self._program(code, suite, ask) as run:
             try:
                 return await self._grade(run, suite, reference)
             except HarnessDied as death:
-                return _dead(suite, reference, death, run)
+                return dead(suite, reference, death, run)
             except Overran:
-                return _ended(suite, reference, core.OUTCOME_TIMED_OUT, run)
+                return ended(suite, reference, core.OUTCOME_TIMED_OUT, run)
+
+    def _program(self, code: str, suite: CheckedSuite, ask: Ask) -> AbstractAsyncContextManager[Run]:
+        return self._runner.program(code, suite.limits, suite.message.modules, ask=ask)
 
     async def _grade(self, run: Run, suite: CheckedSuite, reference: Reference) -> Verdict:
         reply = await run.batch(suite.calls, visible=suite.visible)
         loading = load_outcome(reply.load)
         if loading != core.OUTCOME_PASSED:
-            return _not_loaded(suite, reference, reply, run)
+            return not_loaded(suite, reference, reply, run)
         verdicts = judge_cases(suite.cases, reply.cases)
         answers = [reply.load, *reply.cases]
         grown: CaseVerdict | None = None
@@ -145,10 +106,52 @@ class Grader:
             tuple(verdicts),
             grown,
             costs if outcome == core.OUTCOME_PASSED else None,
-            _output(reply),
+            output(reply),
             reply.usage,
             reply.violations,
             is_settled(answers, run.limits),
+            run.lease,
+            run.ran_seconds,
+        )
+
+    async def _heard(
+        self, code: str, suite: CheckedSuite, recording: Recording, reference: Reference, ask: Ask
+    ) -> Verdict:
+        """Grades a program against tests that are code; see `services.executor.oracle`."""
+        calls, visible = recording.calls, recording.visible
+        for rounds_left in reversed(range(MAX_ROUNDS)):
+            async with self._program(code, suite, ask) as run:
+                try:
+                    reply = await run.batch(calls, visible=visible)
+                except HarnessDied as death:
+                    return dead(suite, reference, death, run)
+                except Overran:
+                    return ended(suite, reference, core.OUTCOME_TIMED_OUT, run)
+            if load_outcome(reply.load) != core.OUTCOME_PASSED:
+                return not_loaded(suite, reference, reply, run)
+            if calls == recording.calls and are_right(recording, reply.cases):
+                verdicts = all_passed(recording, reply.cases)
+                break
+            try:
+                hearing = await self._oracle.hear(suite, calls, reply.cases, ask)
+            except TestsDidNotEnd:
+                verdicts = [CaseVerdict(core.OUTCOME_TESTS_FAILED, "the tests do not end")] * len(suite.cases)
+                break
+            verdicts = list(hearing.verdicts)
+            if hearing.complete or not rounds_left:
+                break
+            calls, visible = hearing.calls, hearing.visible
+        outcome = program_outcome([verdict.outcome for verdict in verdicts])
+        return Verdict(
+            outcome,
+            None,
+            tuple(verdicts),
+            None,
+            FlatCosts(_cost(reply, reference), reference.cost) if outcome == core.OUTCOME_PASSED else None,
+            output(reply),
+            reply.usage,
+            reply.violations,
+            is_settled([reply.load, *reply.cases], run.limits),
             run.lease,
             run.ran_seconds,
         )
@@ -163,7 +166,7 @@ class Grader:
             try:
                 return _script_result(await run.script(script(code, stdin, limits)))
             except HarnessDied as death:
-                return ScriptResult(_death(death), "", str(death), None, None, None)
+                return ScriptResult(death_outcome(death), "", str(death), None, None, None)
             except Overran as overrun:
                 return ScriptResult(core.OUTCOME_TIMED_OUT, "", str(overrun), None, None, None)
 
@@ -180,7 +183,8 @@ def _script_result(reply: Reply) -> ScriptResult:
 
 
 def _cost(reply: Reply, reference: Reference) -> float:
-    costs = zip(reply.cases, reference.setups, strict=True)
+    """Returns CPU seconds of those calls that the reference was measured on, which come first."""
+    costs = zip(reply.cases, reference.setups, strict=False)
     return sum(max(0.0, answer.cpu / 1e9 - setup) for answer, setup in costs)
 
 
@@ -203,56 +207,3 @@ def _judge_growth(growth: Growth, reply: Reply) -> tuple[CaseVerdict, GrowthCost
 def _in_doubt(verdict: Verdict) -> bool:
     efficiency = verdict.efficiency
     return efficiency is not None and efficiency.doubtful
-
-
-def _lowest(before: Verdict, again: Verdict) -> Verdict:
-    """Returns the later verdict, with the lowest costs of both where both passed."""
-    ran = before.execute_seconds + again.execute_seconds
-    costs: Costs | None = again.costs
-    if isinstance(before.costs, GrowthCosts) and isinstance(again.costs, GrowthCosts):
-        costs = before.costs.lowest(again.costs)
-    if isinstance(before.costs, FlatCosts) and isinstance(again.costs, FlatCosts):
-        costs = before.costs.lowest(again.costs)
-    return dataclasses.replace(again, costs=costs, execute_seconds=ran)
-
-
-def _output(reply: Reply) -> str:
-    return reply.stdout + reply.stderr
-
-
-def _not_loaded(suite: CheckedSuite, reference: Reference, reply: Reply, run: Run) -> Verdict:
-    outcome = load_outcome(reply.load)
-    verdicts, grown = _all_failed(suite, reference, outcome, "not run: the program did not load")
-    return Verdict(
-        outcome,
-        load_error(reply.load),
-        verdicts,
-        grown,
-        None,
-        _output(reply),
-        reply.usage,
-        reply.violations,
-        is_settled([reply.load], run.limits),
-        run.lease,
-        run.ran_seconds,
-    )
-
-
-def _death(death: HarnessDied) -> Outcome:
-    return core.OUTCOME_OUT_OF_MEMORY if death.out_of_memory else core.OUTCOME_CRASHED
-
-
-def _dead(suite: CheckedSuite, reference: Reference, death: HarnessDied, run: Run) -> Verdict:
-    return _ended(suite, reference, _death(death), run)
-
-
-def _ended(suite: CheckedSuite, reference: Reference, outcome: Outcome, run: Run) -> Verdict:
-    verdicts, grown = _all_failed(suite, reference, outcome, "the sandbox ended without an answer")
-    return Verdict(outcome, None, verdicts, grown, None, "", None, None, False, run.lease, run.ran_seconds)
-
-
-def _all_failed(
-    suite: CheckedSuite, reference: Reference, outcome: Outcome, why: str
-) -> tuple[tuple[CaseVerdict, ...], CaseVerdict | None]:
-    failed = CaseVerdict(outcome, why)
-    return (failed,) * len(suite.cases), failed if reference.growth is not None else None

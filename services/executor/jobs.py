@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -28,11 +29,15 @@ class Call:
         setup: Statements to run first.
         call: The expression whose value is the answer.
         names: Integers that setup and call may use.
+        graph: Further names and their values: the JSON text of a dict's graph, see `harness/graphs.py`; "" for none.
+        whole: Whether the answer is a graph that continues this one.
     """
 
     setup: str
     call: str
     names: dict[str, int] = field(default_factory=dict)
+    graph: str = ""
+    whole: bool = False
 
 
 class _Untrusted(BaseModel):
@@ -82,22 +87,26 @@ class Reply(_Untrusted):
     filter: Literal["notify", "errno", "none"]
 
 
-def program(code: str, limits: Limits, *, trusted: bool = False) -> bytes:
+def program(
+    code: str, limits: Limits, modules: Mapping[str, str] = MappingProxyType({}), *, trusted: bool = False
+) -> bytes:
     """Returns the first frame of a job that answers cases.
 
     Args:
         code: The program.
         limits: What it may use.
+        modules: Sources of further modules that it may import, by name.
         trusted: Whether its own account of what setup cost is wanted; for reference solutions.
     """
-    return _frame({"mode": "cases", "code": code, "trusted": trusted, "stdin": "", **program_terms(limits)})
+    terms = program_terms(limits)
+    return _frame({"mode": "cases", "code": code, "modules": dict(modules), "trusted": trusted, "stdin": "", **terms})
 
 
 def script(code: str, stdin: str, limits: Limits) -> bytes:
     """Returns a whole job that runs a program as a script."""
     terms = program_terms(limits)
     terms |= {"load_cpu": nanoseconds(limits.cpu_seconds), "load_wall": nanoseconds(limits.wall_seconds)}
-    first = _frame({"mode": "script", "code": code, "trusted": False, "stdin": stdin, **terms})
+    first = _frame({"mode": "script", "code": code, "modules": {}, "trusted": False, "stdin": stdin, **terms})
     return first + batch([], limits, visible=0)
 
 
@@ -111,7 +120,14 @@ def batch(calls: Sequence[Call], limits: Limits, *, visible: int, stop_seconds: 
         stop_seconds: CPU time of a case after which no further one is run; 0 runs all.
     """
     cases = [
-        {"number": number, "setup": call.setup, "call": call.call, "names": call.names}
+        {
+            "number": number,
+            "setup": call.setup,
+            "call": call.call,
+            "names": call.names,
+            "graph": call.graph,
+            "whole": call.whole,
+        }
         for number, call in enumerate(calls)
     ]
     terms = {"cpu": nanoseconds(limits.cpu_seconds), "wall": nanoseconds(limits.wall_seconds)}

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import struct
 
-READY = b"codearena-harness-3"
+READY = b"codearena-harness-4"
 # -P and -S instead of -I, which would ignore PYTHONHASHSEED: equal sets are to be ordered alike in every sandbox.
 PYTHON_FLAGS = ("-S", "-P", "-s", "-B")
 HARNESS_PATH = "/codearena/harness"

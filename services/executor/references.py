@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import statistics
 import time
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
-from codearena.v1 import error_reason_pb2 as reasons
 from codearena.v1 import executor_service_pb2 as wire
-from services.common.errors import StatusError, invalid
 from services.executor import values
 from services.executor.asks import ANYONE, Ask
 from services.executor.jobs import Answer, Call, Reply
-from services.executor.refusals import shutting_down
+from services.executor.once import Once
+from services.executor.refusals import bad_reference
 from services.executor.runs import Overran, Run, Runner
 from services.executor.sandbox import HarnessDied
 from services.executor.suites import CheckedSuite
@@ -79,7 +77,7 @@ class References:
     def __init__(self, runner: Runner, refresh_seconds: float) -> None:
         self._runner = runner
         self._refresh = refresh_seconds
-        self._known: OrderedDict[str, asyncio.Task[Reference]] = OrderedDict()
+        self._known: Once[Reference] = Once(_KEPT)
 
     async def get(self, suite: CheckedSuite, ask: Ask = ANYONE, *, older_than: float | None = None) -> Reference:
         """Returns the measurement of a suite's reference solution.
@@ -87,7 +85,7 @@ class References:
         It is made on behalf of the run that asks first, but not by its deadline, for others may wait for it.
 
         Args:
-            suite: Equal suites share a measurement.
+            suite: Suites of one `cost_digest` share a measurement.
             ask: On whose behalf it is made if there is none.
             older_than: Monotonic time; one that was made before is made anew.
 
@@ -95,43 +93,31 @@ class References:
             StatusError: INVALID_ARGUMENT if the reference fails its own suite, UNAVAILABLE at shutdown, else as
                 `Runner`.
         """
-        task = self._known.get(suite.digest)
-        if task is None or self._is_stale(task, older_than):
-            task = asyncio.create_task(self._measure(suite, Ask(ask.run_id, weight=ask.weight)))
-            self._known[suite.digest] = task
-            while len(self._known) > _KEPT:
-                self._known.popitem(last=False)
-        self._known.move_to_end(suite.digest)
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            if task.cancelled():  # by `stop`; a cancelled handler would leave its client without a status
-                raise shutting_down() from None
-            raise
+
+        def good(reference: Reference) -> bool:
+            measured = reference.measured
+            fresh = time.monotonic() - measured <= self._refresh
+            return fresh and (older_than is None or measured >= older_than)
+
+        make = partial(self._measure, suite, Ask(ask.run_id, weight=ask.weight))
+        return await self._known.get(suite.cost_digest, make, good)
 
     async def stop(self) -> None:
         """Ends measurements under way."""
-        for task in self._known.values():
-            task.cancel()
-        await asyncio.gather(*self._known.values(), return_exceptions=True)
-
-    def _is_stale(self, task: asyncio.Task[Reference], older_than: float | None) -> bool:
-        if not task.done():
-            return False
-        if task.cancelled() or task.exception() is not None:
-            return True
-        measured = task.result().measured
-        return time.monotonic() - measured > self._refresh or (older_than is not None and measured < older_than)
+        await self._known.stop()
 
     async def _measure(self, suite: CheckedSuite, ask: Ask) -> Reference:
         message = suite.message
         try:
-            async with self._runner.program(message.reference_code, suite.limits, trusted=True, ask=ask) as run:
-                reply = await run.batch(suite.calls, visible=0)
+            modules = message.modules
+            async with self._runner.program(
+                message.reference_code, suite.limits, modules, trusted=True, ask=ask
+            ) as run:
+                reply = await run.batch(suite.measured_calls, visible=0)
                 _require_passed(suite, reply)
                 growth = await self._grow(run, message.growth) if message.HasField("growth") else None
         except (HarnessDied, Overran) as error:
-            raise _bad_reference(str(error)) from error
+            raise bad_reference(str(error)) from error
         setups = tuple(answer.mark / 1e9 for answer in reply.cases)
         return Reference(setups, sum(_call_seconds(answer) for answer in reply.cases), growth)
 
@@ -146,7 +132,7 @@ class References:
         wrong = next((answer for answers in rounds for answer in answers if answer.state != "value"), None)
         if reached < 2 or wrong is not None:
             detail = f": {describe(wrong)}" if wrong is not None else ", it reaches one size only"
-            raise _bad_reference(f"it does not master the growing inputs{detail}")
+            raise bad_reference(f"it does not master the growing inputs{detail}")
         columns = {size: [answers[index] for answers in rounds] for index, size in enumerate(growth.sizes[:reached])}
         dear = [size for size, answers in columns.items() if _median_seconds(answers) > budget]
         sizes = tuple(size for size in columns if not dear or size <= dear[0])
@@ -172,11 +158,10 @@ def _call_seconds(answer: Answer) -> float:
 
 def _require_passed(suite: CheckedSuite, reply: Reply) -> None:
     if reply.load.state != "loaded":
-        raise _bad_reference(f"it does not load: {load_error(reply.load)}")
-    for case, verdict in zip(suite.cases, judge_cases(suite.cases, reply.cases), strict=True):
+        raise bad_reference(f"it does not load: {load_error(reply.load)}")
+    if suite.recording is not None:
+        return  # what it answers was compared when its calls were recorded
+    fixed = suite.cases[: len(suite.measured_calls)]
+    for case, verdict in zip(fixed, judge_cases(fixed, reply.cases), strict=True):
         if not verdict.passed:
-            raise _bad_reference(f"it fails the case {case.result.name!r}: {verdict.actual}")
-
-
-def _bad_reference(why: str) -> StatusError:
-    return invalid(reasons.ERROR_REASON_INVALID_FIELD, "suite.reference_code", f"unfit to be measured: {why}")
+            raise bad_reference(f"it fails the case {case.result.name!r}: {verdict.actual}")

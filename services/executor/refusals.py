@@ -5,7 +5,7 @@ from __future__ import annotations
 import grpc
 
 from codearena.v1 import error_reason_pb2 as reasons
-from services.common.errors import StatusError, unavailable
+from services.common.errors import StatusError, invalid, unavailable
 
 
 def shutting_down() -> StatusError:
@@ -30,3 +30,8 @@ def queue_full(why: str, retry_after_seconds: float) -> StatusError:
         f"{why}; come back in {retry_after_seconds:.1f} s or add executors",
         retry_after_seconds=retry_after_seconds,
     )
+
+
+def bad_reference(why: str) -> StatusError:
+    """Returns the INVALID_ARGUMENT of a suite whose reference solution does not do what it is there for."""
+    return invalid(reasons.ERROR_REASON_INVALID_FIELD, "suite.reference_code", f"unfit to be measured: {why}")

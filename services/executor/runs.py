@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from codearena.v1 import error_reason_pb2 as reasons
 from services.common.errors import unavailable
@@ -97,13 +98,20 @@ class Runner:
 
     @contextlib.asynccontextmanager
     async def program(
-        self, code: str, limits: Limits, *, trusted: bool = False, ask: Ask = ANYONE
+        self,
+        code: str,
+        limits: Limits,
+        modules: Mapping[str, str] = MappingProxyType({}),
+        *,
+        trusted: bool = False,
+        ask: Ask = ANYONE,
     ) -> AsyncIterator[Run]:
         """Leases a sandbox for a program that answers cases.
 
         Args:
             code: The program.
             limits: What it may use.
+            modules: Sources of further modules that it may import, by name.
             trusted: It is a reference solution.
             ask: On whose behalf, and until when.
 
@@ -111,4 +119,4 @@ class Runner:
             StatusError: RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED or UNAVAILABLE, as `SandboxPool.lease`.
         """
         async with self._pool.lease(ask) as lease:
-            yield Run(lease, limits, self._backend, jobs.program(code, limits, trusted=trusted))
+            yield Run(lease, limits, self._backend, jobs.program(code, limits, modules, trusted=trusted))

@@ -8,6 +8,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from prometheus_client import CollectorRegistry
 
 from codearena.v1 import executor_service_pb2, executor_service_pb2_grpc
+from services.common.shared_store import RedisStore
 from services.executor.backends import Chosen, choose
 from services.executor.canary import Canary
 from services.executor.executions import Executions
@@ -15,7 +16,9 @@ from services.executor.grader import Grader
 from services.executor.groups import Groups
 from services.executor.limits import Limits
 from services.executor.metrics import ExecutorMetrics
+from services.executor.oracle import Oracle
 from services.executor.pool import SandboxPool
+from services.executor.preparation import Preparation
 from services.executor.queue import QueueOptions
 from services.executor.references import References
 from services.executor.runs import Runner
@@ -23,8 +26,7 @@ from services.executor.sandbox import BackendInfo, SandboxLost
 from services.executor.servicer import ExecutorServicer
 from services.executor.settings import ExecutorSettings
 from services.executor.stock import StockOptions
-from services.executor.verdict_cache import CacheLimits
-from services.executor.verdict_store import RedisStore
+from services.executor.verdict_cache import KEY_PREFIX, CacheLimits
 from services.executor.verdicts import Verdicts
 
 _GROUP_SHARE = 2
@@ -44,6 +46,7 @@ class ExecutorService:
         self._pool: SandboxPool | None = None
         self._canary: Canary | None = None
         self._references: References | None = None
+        self._preparation: Preparation | None = None
         self._verdicts: Verdicts | None = None
         self._servicer: ExecutorServicer | None = None
 
@@ -70,9 +73,11 @@ class ExecutorService:
         self._pool = SandboxPool(chosen.backend, queue, stock, metrics)
         runner = Runner(self._pool, chosen.backend)
         self._references = References(runner, settings.reference_refresh_seconds)
-        grader = Grader(runner, self._references)
+        oracle = Oracle(runner)
+        self._preparation = Preparation(runner, oracle)
+        grader = Grader(runner, self._references, oracle)
         self._canary = _canary(grader, settings, metrics)
-        executions = Executions(grader, metrics, self._canary, chosen.info.kind)
+        executions = Executions(grader, self._preparation, metrics, self._canary, chosen.info.kind)
         self._verdicts = _verdicts(executions, chosen.info, settings, metrics)
         groups = Groups(self._verdicts, _GROUP_SHARE * settings.slots)
         self._servicer = ExecutorServicer(self._verdicts, groups, executions)
@@ -101,6 +106,8 @@ class ExecutorService:
             await self._canary.stop()
         if self._verdicts is not None:
             await self._verdicts.stop()
+        if self._preparation is not None:
+            await self._preparation.stop()
         if self._references is not None:
             await self._references.stop()
         if self._pool is not None:
@@ -121,5 +128,5 @@ def _verdicts(
 ) -> Verdicts:
     url, age = settings.verdict_cache_url, settings.reference_refresh_seconds
     limits = CacheLimits(settings.verdict_cache_entries, settings.verdict_cache_bytes, age)
-    store = None if url is None else RedisStore(url.get_secret_value(), age)
+    store = None if url is None else RedisStore(url.get_secret_value(), KEY_PREFIX, age, "verdicts")
     return Verdicts(executions, backend, limits, store, metrics)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from services.common.settings import ServiceSettings
+from services.common.shared_store import check_redis_url
 
 BackendChoice = Literal["auto", "docker", "process"]
 Weight = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
@@ -113,9 +114,7 @@ class ExecutorSettings(ServiceSettings):
     @field_validator("verdict_cache_url")
     @classmethod
     def _is_redis(cls, url: SecretStr | None) -> SecretStr | None:
-        if url is not None and not url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
-            raise ValueError("must begin with redis://, rediss:// or unix://")
-        return url
+        return check_redis_url(url)
 
     @model_validator(mode="after")
     def _warm_fits(self) -> ExecutorSettings:

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from codearena.v1 import core_pb2 as core
 from codearena.v1 import error_reason_pb2 as reasons
 from codearena.v1 import executor_service_pb2 as wire
+from services.common import test_points
 from services.common.errors import invalid
 from services.common.literals import LiteralError, parse_literal
-from services.common.validation import check_source, check_text
+from services.common.validation import MAX_SOURCE_BYTES, check_source, check_text
 from services.executor import values
 from services.executor.jobs import Call
 from services.executor.limits import Limits, resolve
 from services.executor.values import CHECKERS, Wanted
 
 MAX_CASES = 10_000
+FIX_MODULE = "fix"
 _MAX_SIZES = 64
+_MAX_MODULES, _MAX_DRAWS, _MAX_DRAWN = 32, 20, 100
 _MAX_CASE_BYTES = 1 << 20
-_SHOWN_CHARACTERS, _HIDDEN_CHARACTERS = 2000, 100
+SHOWN_CHARACTERS, HIDDEN_CHARACTERS = 2000, 100
 _SHOWN_TOGETHER = 500_000
 _KEPT_SUITES, _KEPT_BYTES = 1000, 64 << 20
 
@@ -46,6 +50,25 @@ class CheckedCase:
 
 
 @dataclass(frozen=True, slots=True)
+class Recording:
+    """What tests that are code ask of a right solution.
+
+    Attributes:
+        calls: What they call, in order.
+        visible: How many of the calls are made by tests that may be shown; these come first.
+        digests: SHA-256 of the right answer to each, see `inside/codearena_oracle.py`.
+        points: For each script, which of its tests a right solution reaches.
+        spans: For each test that it reaches, the number of its first call, and one more than that of its last one.
+    """
+
+    calls: tuple[Call, ...]
+    visible: int
+    digests: tuple[str, ...]
+    points: tuple[tuple[bool, ...], ...]
+    spans: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CheckedSuite:
     """A suite.
 
@@ -55,6 +78,9 @@ class CheckedSuite:
         visible: How many of them are visible.
         limits: Its limits, resolved.
         digest: SHA-256 of its content, as 64 hexadecimal digits: equal suites share what is known of them.
+        cost_digest: The same of what the reference solution is measured on; what is drawn is not among it.
+        recording: Of a suite whose tests are code: what they ask of a right solution. None for others, and until the
+            suite is prepared.
     """
 
     message: wire.Suite
@@ -62,6 +88,8 @@ class CheckedSuite:
     visible: int
     limits: Limits
     digest: str
+    cost_digest: str
+    recording: Recording | None = None
 
     @property
     def calls(self) -> list[Call]:
@@ -69,9 +97,19 @@ class CheckedSuite:
         return [case.call for case in self.cases]
 
     @property
-    def test_count(self) -> int:
-        """How many tests a response to it has."""
-        return len(self.cases) + self.message.HasField("growth")
+    def measured_calls(self) -> Sequence[Call]:
+        """What the reference solution is measured on."""
+        if self.recording is not None:
+            return self.recording.calls
+        return [case.call for case in self.cases[: len(self.message.cases)]]
+
+    @property
+    def test_count(self) -> int | None:
+        """How many tests a response to it has; None if that is known only once it is prepared."""
+        if self.message.HasField("tests"):
+            return None
+        drawn = sum(draw.count for draw in self.message.draws)
+        return len(self.message.cases) + drawn + self.message.HasField("growth")
 
 
 class Suites:
@@ -103,18 +141,77 @@ class Suites:
 
 def _checked(message: wire.Suite, digest: str) -> CheckedSuite:
     check_source(message.reference_code, "suite.reference_code")
-    if not 1 <= len(message.cases) <= MAX_CASES:
+    if len(message.cases) > MAX_CASES or not (message.cases or message.HasField("tests")):
         raise _invalid("suite.cases", f"must be 1 to {MAX_CASES} cases, not {len(message.cases)}")
     visible = sum(not case.hidden for case in message.cases)
-    shown = max(_HIDDEN_CHARACTERS, min(_SHOWN_CHARACTERS, _SHOWN_TOGETHER // max(1, visible)))
+    shown = max(HIDDEN_CHARACTERS, min(SHOWN_CHARACTERS, _SHOWN_TOGETHER // max(1, visible)))
     cases = [check_case(case, f"suite.cases[{number}]", shown) for number, case in enumerate(message.cases)]
+    _check_modules(message)
+    _check_draws(message)
+    if message.HasField("tests"):
+        _check_tests(message)
     if message.HasField("growth"):
         _check_growth(message.growth)
     ordered = tuple(sorted(cases, key=lambda case: case.result.hidden))
-    return CheckedSuite(message, ordered, visible, resolve(message.limits), digest)
+    return CheckedSuite(message, ordered, visible, resolve(message.limits), digest, _cost_digest(message, digest))
 
 
-def check_case(case: wire.Case, field: str, shown_characters: int = _SHOWN_CHARACTERS) -> CheckedCase:
+def _cost_digest(message: wire.Suite, digest: str) -> str:
+    if not message.draws:
+        return digest
+    fixed = wire.Suite()
+    fixed.CopyFrom(message)
+    fixed.ClearField("draws")
+    fixed.ClearField("draw_seed")
+    return hashlib.sha256(fixed.SerializeToString(deterministic=True)).hexdigest()
+
+
+def _check_modules(message: wire.Suite) -> None:
+    if len(message.modules) > _MAX_MODULES:
+        raise _invalid("suite.modules", f"must be at most {_MAX_MODULES}")
+    for name, source in message.modules.items():
+        if not name.isidentifier() or name == FIX_MODULE:
+            raise _invalid("suite.modules", f"{name!r} is no name of a module")
+        check_text(source, f"suite.modules[{name}]", MAX_SOURCE_BYTES)
+
+
+def _check_draws(message: wire.Suite) -> None:
+    if len(message.draws) > _MAX_DRAWS:
+        raise _invalid("suite.draws", f"must be at most {_MAX_DRAWS}")
+    for number, draw in enumerate(message.draws):
+        field = f"suite.draws[{number}]"
+        if not 1 <= len(draw.name) <= 80:
+            raise _invalid(f"{field}.name", "must be 1 to 80 characters")
+        if not 1 <= draw.count <= _MAX_DRAWN:
+            raise _invalid(f"{field}.count", f"must be 1 to {_MAX_DRAWN}")
+        if not draw.names or not all(name.isidentifier() for name in draw.names):
+            raise _invalid(f"{field}.names", "must be at least one name")
+        for part in ("inputs", "setup", "call"):
+            check_text(getattr(draw, part), f"{field}.{part}", _MAX_CASE_BYTES)
+        if not draw.call.strip():
+            raise _invalid(f"{field}.call", "is empty")
+        if draw.checker not in CHECKERS:
+            raise _invalid(f"{field}.checker", f"must be one of {', '.join(filter(None, CHECKERS))}")
+
+
+def _check_tests(message: wire.Suite) -> None:
+    if message.cases or message.draws or message.HasField("growth"):
+        raise _invalid("suite.tests", "stand in place of cases, draws and growth")
+    if not message.functions or not all(name.isidentifier() for name in message.functions):
+        raise _invalid("suite.functions", "must name the functions under repair")
+    if message.tests.module and not message.tests.module.isidentifier():
+        raise _invalid("suite.tests.module", "is no name of a module")
+    are_functions = message.tests.style == wire.TEST_STYLE_FUNCTIONS
+    for part in ("visible", "hidden"):
+        source = getattr(message.tests, part)
+        check_text(source, f"suite.tests.{part}", _MAX_CASE_BYTES)
+        try:
+            test_points.find(source, are_functions=are_functions)
+        except ValueError as error:
+            raise _invalid(f"suite.tests.{part}", str(error)) from error
+
+
+def check_case(case: wire.Case, field: str, shown_characters: int = SHOWN_CHARACTERS) -> CheckedCase:
     """Checks one case of a suite.
 
     Args:
@@ -134,7 +231,7 @@ def check_case(case: wire.Case, field: str, shown_characters: int = _SHOWN_CHARA
     if case.checker not in CHECKERS:
         raise _invalid(f"{field}.checker", f"must be one of {', '.join(filter(None, CHECKERS))}")
     wanted, expected = _expectation(case, field)
-    shown = _HIDDEN_CHARACTERS if case.hidden else shown_characters
+    shown = HIDDEN_CHARACTERS if case.hidden else shown_characters
     result = core.TestResult(
         name=case.name,
         hidden=case.hidden,

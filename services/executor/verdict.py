@@ -27,12 +27,13 @@ _STATES: dict[str, Outcome] = {
     "ended": core.OUTCOME_CRASHED,
     "loaded": core.OUTCOME_CRASHED,
 }
-_SHOWN = {
+STOPS = {
     core.OUTCOME_TIMED_OUT: "stopped: the time limit",
     core.OUTCOME_OUT_OF_MEMORY: "stopped: the memory limit",
     core.OUTCOME_OUTPUT_LIMIT_EXCEEDED: "stopped: too much output",
     core.OUTCOME_CRASHED: "the process ended without an answer",
 }
+"""How each stop is told to people."""
 _TOO_LARGE = ("larger than", "more than", "too much")
 
 
@@ -63,11 +64,11 @@ def judge_cases(cases: Sequence[CheckedCase], answers: Sequence[Answer]) -> list
     for number, case in enumerate(cases):
         answer = answers[number] if number < len(answers) else None
         if answer is None or answer.state == "skipped":
-            verdicts.append(CaseVerdict(fate, f"not run after that: {_SHOWN[fate]}"))
+            verdicts.append(CaseVerdict(fate, f"not run after that: {STOPS[fate]}"))
             continue
         verdict = judge_case(case, answer)
         verdicts.append(verdict)
-        fate = verdict.outcome if verdict.outcome in _SHOWN else fate
+        fate = verdict.outcome if verdict.outcome in STOPS else fate
     return verdicts
 
 
@@ -97,7 +98,7 @@ def _judge(wanted: Wanted | None, raises: str, answer: Answer) -> CaseVerdict:
         return CaseVerdict(outcome, values.clean(f"a value {answer.payload}", 300), answer)
     outcome = _STATES[answer.state]
     detail = f" ({_named(answer.payload)})" if answer.state == "crash" and answer.payload else ""
-    return CaseVerdict(outcome, _SHOWN[outcome] + detail, answer)
+    return CaseVerdict(outcome, STOPS[outcome] + detail, answer)
 
 
 def _named(ending: str) -> str:
@@ -148,14 +149,14 @@ def load_error(load: Answer) -> str:
     outcome = load_outcome(load)
     if outcome == core.OUTCOME_PASSED:
         return ""
-    return values.clean(load.payload, 4000) if load.state == "load_failed" else _SHOWN[outcome]
+    return values.clean(load.payload, 4000) if load.state == "load_failed" else STOPS[outcome]
 
 
 def program_outcome(outcomes: Iterable[Outcome]) -> Outcome:
     """Returns the outcome of a whole program from those of its cases, in order."""
     result: Outcome = core.OUTCOME_PASSED
     for outcome in outcomes:
-        if outcome in _SHOWN:
+        if outcome in STOPS:
             return outcome
         if outcome != core.OUTCOME_PASSED:
             result = core.OUTCOME_TESTS_FAILED

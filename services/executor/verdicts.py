@@ -6,6 +6,7 @@ from functools import partial
 from typing import Protocol
 
 from codearena.v1 import executor_service_pb2 as wire
+from services.common.shared_store import SharedStore
 from services.executor.asks import Ask, in_time
 from services.executor.executions import Executed
 from services.executor.flights import Flights
@@ -20,7 +21,6 @@ from services.executor.verdict_cache import (
     repeated,
     verdict_key,
 )
-from services.executor.verdict_store import VerdictStore
 
 
 class ProgramGrader(Protocol):
@@ -61,7 +61,7 @@ class Verdicts:
         grader: ProgramGrader,
         backend: BackendInfo,
         limits: CacheLimits,
-        store: VerdictStore | None,
+        store: SharedStore | None,
         observer: VerdictObserver,
     ) -> None:
         self._grader = grader

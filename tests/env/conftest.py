@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -13,14 +12,13 @@ from codearena import AsyncArenaClient
 from codearena.v1.env_service_pb2_grpc import EnvServiceStub
 from services.env.catalogue import Catalogue, load_catalogue
 from services.standalone.arena import Arena
-
-SHIPPED = Path(__file__).parents[2] / "tasks"
+from tests.task_files import DEMO
 
 
 @pytest.fixture(scope="session")
 def shipped() -> Catalogue:
-    """The tasks as the services know them, with reference solutions."""
-    return load_catalogue([SHIPPED])
+    """The tasks of the demo, which the arena here has, with reference solutions."""
+    return load_catalogue(DEMO)
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,7 @@ from services.env.catalogue import Catalogue, UnknownTaskError, load_catalogue
 from services.env.page_tokens import InvalidPageTokenError
 from services.env.task_files import MAX_FILE_BYTES, CatalogueError
 from services.env.task_schema import Difficulty
-
-SHIPPED = Path(__file__).parents[2] / "tasks"
+from tests.task_files import DEMO
 
 GOOD = """\
 id: double-1
@@ -48,9 +47,13 @@ limits: {cpu_seconds: 0.5, memory_mb: 64}
 """
 
 
+DRAW = "draws:\n  - name: any\n"
+DRAWN = "    inputs: x = 1\n    call: double(x)\n"
+
+
 @pytest.fixture(scope="module")
 def catalogue():
-    return load_catalogue([SHIPPED])
+    return load_catalogue(DEMO)
 
 
 def write(folder, text=GOOD, name="task.yaml"):
@@ -81,7 +84,7 @@ WRONG = [
     ("two expectations", "    expected: 6\n", "    expected: 6\n    raises: X\n", 15, "cases[0]", "exactly one"),
     ("a bad literal", "expected: 6", "expected_literal: f(6)", 15, "cases[0]", "not a Python literal"),
     ("a date", "expected: 6", "expected: 2020-01-01", 15, "cases[0]", "not a Python literal"),
-    ("an unknown exception", "raises: TypeError", "raises: OopsError", 23, "cases[2]", "'OopsError'"),
+    ("an unknown exception", "raises: TypeError", "raises: OopsError", 26, "cases[2].raises", "'OopsError'"),
     (
         "an unknown checker",
         "expected: 6",
@@ -90,15 +93,15 @@ WRONG = [
         "cases[0].checker",
         "'equal', 'approx'",
     ),
-    ("one name twice", "name: text", "name: three", 1, "", "two cases have the name 'three'"),
+    ("one name twice", "name: text", "name: three", 18, "cases[1].name", "two cases have the name 'three'"),
     ("no cases", GOOD[GOOD.index("cases:") : GOOD.index("growth:")], "cases: []\n", 14, "cases", "at least 1"),
     ("a reference that does not compile", "return 2 * x", "return 2 *", 11, "reference", "line 2 of the text"),
     (
         "a reference of another function",
         "double(x):\n      return 2",
         "twice(x):\n      return 2",
-        1,
-        "",
+        11,
+        "reference",
         "does not define",
     ),
     (
@@ -113,13 +116,13 @@ WRONG = [
         "a slow solution of another function",
         "cases:",
         "slow:\n  patient: 'x = 1'\ncases:",
-        1,
-        "",
-        "slow.patient does not define 'double'",
+        15,
+        "slow.patient",
+        "does not define 'double'",
     ),
-    ("a slow solution with a taken name", "cases:", "slow: {bug: 'x = 1'}\ncases:", 14, "slow.bug.[key]", "'bug'"),
+    ("a slow solution with a taken name", "cases:", "slow: {bug: 'x = 1'}\ncases:", 14, "slow.bug", "'bug'"),
     ("slow solutions as a list", "cases:", "slow: ['x = 1']\ncases:", 14, "slow", "a mapping of names"),
-    ("sizes that fall", "sizes: [1, 2]", "sizes: [2, 1]", 27, "growth", "ascending"),
+    ("sizes that fall", "sizes: [1, 2]", "sizes: [2, 1]", 30, "growth.sizes", "ascending"),
     ("one size", "sizes: [1, 2]", "sizes: [2]", 30, "growth.sizes", "at least 2"),
     (
         "a limit of nothing",
@@ -129,8 +132,63 @@ WRONG = [
         "limits.cpu_seconds",
         "greater than or equal to 0.001",
     ),
+    ("a later format", "title: Doubling", "format: 2\ntitle: Doubling\nnews: 1", 2, "format", "2 is later than 1"),
+    ("a format of no number", "title: Doubling", "format: one\ntitle: Doubling", 2, "format", "should be 1"),
+    ("a setup that returns", 'setup: y = "secret-input"', "setup: return 1", 20, "cases[1].setup", "outside function"),
+    ("a call that waits", "call: double(3)", "call: await double(3)", 16, "cases[0].call", "'await' outside"),
+    ("a draw without inputs", "growth:", f"{DRAW}    call: double(1)\ngrowth:", 28, "draws[0].inputs", "required"),
+    (
+        "a draw that draws nothing",
+        "growth:",
+        f"{DRAW}    inputs: y = 1\n    call: double(x)\ngrowth:",
+        29,
+        "draws[0].inputs",
+        "gives no value to a name",
+    ),
+    (
+        "a draw that does not compile",
+        "growth:",
+        f"{DRAW}    inputs: x = (\n    call: double(x)\ngrowth:",
+        29,
+        "draws[0].inputs",
+        "does not compile",
+    ),
+    (
+        "a draw that no scope holds",
+        "growth:",
+        f"{DRAW}    inputs: nonlocal x\n    call: double(x)\ngrowth:",
+        29,
+        "draws[0].inputs",
+        "does not compile",
+    ),
+    (
+        "a draw with the name of a case",
+        "growth:",
+        f"{DRAW.replace('any', 'text')}    inputs: x = 1\n    call: double(x)\ngrowth:",
+        28,
+        "draws[0].name",
+        "two cases have the name 'text'",
+    ),
+    ("too many draws", "growth:", f"{DRAW}    count: 101\n{DRAWN}growth:", 29, "draws[0].count", "equal to 100"),
+    ("a draw with a field twice", "growth:", f"{DRAW}{DRAWN}    inputs: x = 2\ngrowth:", 31, "inputs", "given twice"),
+    ("both kinds of tests", "cases:", "tests: {hidden: assert double(1)}\ncases:", 14, "tests", "give either tests"),
+    ("neither kind of tests", GOOD[GOOD.index("cases:") : GOOD.index("growth:")], "", 1, "cases", "at least one"),
+    (
+        "code without a test",
+        GOOD[GOOD.index("cases:") : GOOD.index("growth:")],
+        "tests: {hidden: x = 1}\n",
+        14,
+        "tests.hidden",
+        "no test is found",
+    ),
+    ("a module of the library", "cases:", "modules: {random: x = 1}\ncases:", 14, "modules.random", "another module"),
+    ("a module that is the fix", "cases:", "modules: {fix: x = 1}\ncases:", 14, "modules.fix", "another module"),
+    ("a keyword as a module", "cases:", "modules: {import: x = 1}\ncases:", 14, "modules.import", "keyword"),
+    ("a module with a dot", "cases:", "modules: {a.b: x = 1}\ncases:", 14, "modules.a.b", "pattern"),
+    ("a module that does not compile", "cases:", "modules: {a: x = }\ncases:", 14, "modules.a", "does not compile"),
     ("a field given twice", "bug: It adds one.", "bug: It adds one.\nbug: again", 8, "bug", "given twice"),
     ("broken YAML", "title: Doubling", "title: [Doubling", 3, "", "expected"),
+    ("a YAML tag that calls", "bug: It", "bug: !!python/object/apply:os.system It", 7, "", "could not determine"),
     ("a YAML tag that makes objects", "bug: It", "bug: !!python/name:os.system It", 7, "", "could not determine"),
 ]
 
@@ -149,7 +207,7 @@ def test_a_mistake_is_named_with_file_line_and_field(tmp_path, old, new, line, f
         ("", "mapping"),
         ("- 1\n", "mapping"),
         ("a: 1\n--- \nb: 2\n", "another document"),
-        ("[" * 5000, "not YAML"),
+        ("[" * 5000, "exceeded"),
         ("a: &a [*a]\n", "values"),
         ("x0: &x0 [1, 1]\n" + "".join(f"x{i}: &x{i} [*x{i - 1}, *x{i - 1}]\n" for i in range(1, 40)), "values"),
         ("#" * (MAX_FILE_BYTES + 1), "larger"),
@@ -215,7 +273,7 @@ def test_selection_by_id_category_and_difficulty(catalogue):
 
 
 def test_the_same_seed_draws_the_same_task(catalogue):
-    again = load_catalogue([SHIPPED])
+    again = load_catalogue(DEMO)
     assert [catalogue.select("auto", seed) for seed in range(50)] == [again.select("auto", seed) for seed in range(50)]
 
 
@@ -400,7 +458,7 @@ def test_the_digest_follows_slow_solutions_where_there_are_any(tmp_path):
 
 
 def test_the_catalogues_digest_follows_its_tasks(catalogue):
-    assert load_catalogue([SHIPPED]).digest == catalogue.digest
+    assert load_catalogue(DEMO).digest == catalogue.digest
     assert Catalogue(list(catalogue)[1:]).digest != catalogue.digest
 
 

@@ -21,7 +21,7 @@ from services.env.service import EnvService
 from services.env.settings import EnvSettings
 from services.standalone.arena import arena as running_arena
 from tests.conftest import PLAIN_SETTINGS
-from tests.env.conftest import SHIPPED
+from tests.task_files import DEMO, SHIPPED
 
 
 def certificate(task, verdict="failed", **changed):
@@ -64,8 +64,8 @@ def write(tmp_path):
     return put
 
 
-def env_service(file, tasks=SHIPPED):
-    return EnvService(EnvSettings(tasks=(tasks,), certificates=file, port=0), CollectorRegistry())
+def env_service(file, *tasks):
+    return EnvService(EnvSettings(tasks=tasks or tuple(DEMO), certificates=file, port=0), CollectorRegistry())
 
 
 def test_a_file_that_does_not_exist_quarantines_nobody(tmp_path, shipped):

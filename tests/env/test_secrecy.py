@@ -4,21 +4,24 @@ import pytest
 
 from codearena.v1 import env_service_pb2 as wire
 from services.env.catalogue import load_catalogue
-from tests.env.conftest import SHIPPED
+from tests.task_files import DEMO
 
-TASKS = list(load_catalogue([SHIPPED]))
+TASKS = list(load_catalogue(DEMO))
+PUBLIC = b"".join(task.to_public().SerializeToString() for task in TASKS)
 LONG_ENOUGH = 8
 """Shorter texts, such as an expected 0, may stand anywhere by chance."""
 
 
 def secrets_of(task):
     """What a client must not see of a task, as far as it is not in what every client may see, or sends."""
-    shown = b"".join(other.to_public().SerializeToString() for other in TASKS)
+    shown = PUBLIC
     shown += "\n".join(fixes_of(task).values()).encode()
     texts = [*task.reference.splitlines(), *task.bug.splitlines()]
     for case in task.cases:
         if case.hidden:
             texts += [case.name, case.call, case.expectation, *case.setup.splitlines()]
+    for draw in task.draws:
+        texts += [draw.name, draw.call, *draw.inputs.splitlines(), *draw.setup.splitlines()]
     if task.growth is not None:
         texts += [task.growth.call, *task.growth.setup.splitlines()]
     stripped = {text.strip() for text in texts}

@@ -1,4 +1,4 @@
-"""The shipped tasks, run with a small evaluator in plain Python processes: all code here is trusted."""
+"""The tasks of the demo, run with a small evaluator in plain Python processes: all code here is trusted."""
 
 import json
 import math
@@ -11,8 +11,9 @@ import pytest
 
 from services.common.literals import parse_literal
 from services.env.catalogue import load_catalogue
+from tests.task_files import DEMO
 
-TASKS = list(load_catalogue([Path(__file__).parents[2] / "tasks"]))
+TASKS = list(load_catalogue(DEMO))
 BY_ID = {task.id: task for task in TASKS}
 IDS = [task.id for task in TASKS]
 

@@ -23,6 +23,7 @@ from codearena.v1 import executor_service_pb2 as wire
 from codearena.v1.executor_service_pb2_grpc import ExecutorServiceStub
 from services.common.channel import MAX_MESSAGE_BYTES
 from services.common.server import serving
+from services.executor.protocol import READY
 from services.executor.service import ExecutorService
 from services.executor.settings import ExecutorSettings
 
@@ -45,6 +46,16 @@ on_process = pytest.mark.parametrize("backend_name", ["process"], indirect=True,
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One data directory for all, so that the sandbox's root is built once."""
     return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="session")
+def probe_harness(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a stand-in harness that greets as the real one does, and runs whatever it is sent."""
+    folder = tmp_path_factory.mktemp("probe")
+    program = Path(__file__).parent / "docker_probe" / "__main__.py"
+    (folder / "__main__.py").write_bytes(program.read_bytes())
+    (folder / "greeting.py").write_text(f"READY = {READY!r}\n")
+    return folder
 
 
 @dataclass(frozen=True)

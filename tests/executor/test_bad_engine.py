@@ -265,7 +265,8 @@ async def test_a_container_that_is_killed_while_it_boots_is_nobodys_verdict(
     errors = [await grading for grading in gradings]
     assert len(killed) >= 3
     assert {(error.code, error.reason) for error in errors} == {SANDBOX_UNAVAILABLE}
-    assert any("did not boot" in error.message for error in errors)
+    words = [error.message for error in errors]  # one may greet before it is killed: the machine is as fast as it is
+    assert all("did not boot" in said or "ended before it got its job" in said for said in words), words
     faulty.mend()
     await recovers(behind, docker_engine)
 

@@ -590,13 +590,13 @@ async def test_growing_inputs_tell_growths_apart(executor: Executor) -> None:
 
 @on_process
 async def test_what_noise_could_decide_is_measured_again(executor: Executor) -> None:
-    """The program costs about fifteen times the reference: near the step at sixteen."""
+    """The program costs about sixteen times the reference: where the step is."""
     made = double_suite()
-    made.reference_code = "def total(xs): return sum(xs)\n" + DOUBLE
-    made.growth.setup = "xs = [(i * seed) % 101 for i in range(n)]"
+    made.reference_code = "def total(xs): return [sum(xs) for _ in range(20)][0]\n" + DOUBLE
+    made.growth.setup = "xs = list(range(seed % 7, seed % 7 + n))"  # far cheaper than the call
     made.growth.call = "total(xs)"
-    made.growth.sizes.extend([100_000, 200_000, 400_000])
-    near = DOUBLE + "def total(xs): return [sum(xs) for _ in range(15)][0]\n"
+    made.growth.sizes.extend([10_000, 20_000, 40_000])
+    near = DOUBLE + "def total(xs): return [sum(xs) for _ in range(320)][0]\n"
 
     await executor.grade(made.reference_code, made)
     calm, nearby = [await sandboxes_for(executor, code, made) for code in (made.reference_code, near)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import subprocess
 import sys
 import time
@@ -21,19 +22,18 @@ from services.executor.sandbox import HarnessDied, SandboxLost
 from tests.executor.engine_proxy import EngineProxy
 
 pytestmark = pytest.mark.docker
-PROBE = Path(__file__).parent / "docker_probe"
 REPOSITORY = Path(__file__).parents[2]
 MIB = 1024 * 1024
 SLEEP = "import time; time.sleep(60)"
 
 
 @pytest.fixture(scope="module")
-def options(tmp_path_factory):
+def options(tmp_path_factory, probe_harness):
     data_dir = tmp_path_factory.mktemp("data")
 
     def make(**changes):
         changes = {
-            "harness_dir": PROBE,
+            "harness_dir": probe_harness,
             "memory_bytes": 32 * MIB,
             "memory_margin_bytes": 32 * MIB,
             "sweep_seconds": 3600,
@@ -370,8 +370,8 @@ async def test_an_unknown_runtime_is_refused_at_the_start(backends, options):
         await backends(options(runtime="nothing"))
 
 
-async def test_an_image_that_was_removed_is_made_again(docker_engine, backends, options, tmp_path):
-    (tmp_path / "__main__.py").write_bytes((PROBE / "__main__.py").read_bytes())
+async def test_an_image_that_was_removed_is_made_again(docker_engine, backends, options, probe_harness, tmp_path):
+    shutil.copytree(probe_harness, tmp_path, dirs_exist_ok=True)
     (tmp_path / "unique.py").write_text(f"name = {str(tmp_path)!r}\n")
     backend = await backends(options(harness_dir=tmp_path))
     sandbox = await backend.create()
@@ -416,9 +416,9 @@ async def test_an_engine_that_goes_away_loses_the_sandbox_and_leaks_nothing(dock
     await sandbox.destroy()
 
 
-async def test_a_killed_executor_leaves_nothing_for_long(docker_engine, backend, backends, options):
+async def test_a_killed_executor_leaves_nothing_for_long(docker_engine, backend, backends, options, probe_harness):
     mine = await backend.create()
-    command = [sys.executable, "-m", "tests.executor.docker_keeper", str(options().data_dir), str(PROBE)]
+    command = [sys.executable, "-m", "tests.executor.docker_keeper", str(options().data_dir), str(probe_harness)]
     keeper = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, cwd=REPOSITORY)
     try:
         instance = (await keeper.stdout.readline()).decode().strip()

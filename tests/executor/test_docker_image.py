@@ -6,7 +6,6 @@ import os
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import docker
 import pytest
@@ -15,21 +14,20 @@ from services.executor.docker_engine import DockerEngine
 from services.executor.docker_options import DockerOptions, default_base_image
 from services.executor.image import ensure_image
 from services.executor.image_build import BUILD_LABEL
+from services.executor.protocol import READY, frame
 from services.executor.rootfs import COMMAND, PYTHON
 from services.executor.sandbox import SandboxLost
 from tests.conftest import require
 
 pytestmark = pytest.mark.docker
-PROBE = Path(__file__).parent / "docker_probe"
-READY = b"\x00\x00\x00\x13codearena-harness-3"
 NOBODY_LISTENS = "127.0.0.1:9/python:none"
 
 
 @pytest.fixture
-def options(tmp_path_factory):
+def options(tmp_path_factory, probe_harness):
     data_dir = tmp_path_factory.getbasetemp() / "image-data"  # one packed interpreter for all tests
     harness_dir = tmp_path_factory.mktemp("harness")
-    for file in PROBE.glob("*.py"):
+    for file in probe_harness.glob("*.py"):
         (harness_dir / file.name).write_bytes(file.read_bytes())
     # A harness that no other test has, so that its image is ours to make and to remove.
     (harness_dir / "unique.py").write_text(f"name = {str(harness_dir)!r}\n")
@@ -83,7 +81,7 @@ def boots(tag: str) -> bool:
         timeout=60,
         check=True,
     )
-    return done.stdout == READY
+    return done.stdout == frame(READY)
 
 
 def size_bytes(client: docker.APIClient, tag: str) -> int:

@@ -159,6 +159,15 @@ def test_an_exponent_near_a_step_is_in_doubt(exponent: float, doubtful: bool) ->
     assert efficiency.of_growth(own, reference, SIZES).doubtful == doubtful
 
 
+@pytest.mark.parametrize(("held_up", "doubtful"), [(3.0, True), (5.0, False)])
+def test_another_order_at_hardly_more_cost_is_in_doubt(held_up: float, doubtful: bool) -> None:
+    reference = {size: 1e-5 * size for size in (1000, 2000, 4000, 8000)}
+    own = {size: reference[size] * (held_up if size == 4000 else 1.0) for size in (1000, 2000, 4000)}
+    found = efficiency.of_growth(own, reference, (1000, 2000, 4000, 8000))
+    assert found.score < 1.0
+    assert found.doubtful == doubtful
+
+
 @pytest.mark.parametrize(
     ("cost", "reference", "doubtful"),
     [(0.01, 0.001, False), (0.09, 0.001, True), (0.12, 0.001, True), (0.3, 0.001, False), (4.0, 0.2, True)],

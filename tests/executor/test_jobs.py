@@ -171,7 +171,7 @@ def test_random_bytes_are_refused() -> None:
 
 def test_a_job_holds_what_to_do_and_never_what_is_expected() -> None:
     limits = Limits(cpu_seconds=0.5, wall_seconds=1.5)
-    calls = [Call("a = 1", "f(a)"), Call("", "f(n)", {"n": 9})]
+    calls = [Call("a = 1", "f(a)"), Call("", "f(n)", {"n": 9}, graph="{}", whole=True)]
 
     first, second = frames(jobs.program("x = 1", limits) + jobs.batch(calls, limits, visible=1, stop_seconds=0.25))
 
@@ -180,8 +180,8 @@ def test_a_job_holds_what_to_do_and_never_what_is_expected() -> None:
     assert (second["cpu"], second["wall"], second["stop_cpu"]) == (500_000_000, 1_500_000_000, 250_000_000)
     assert second["visible"] == 1
     assert second["cases"] == [
-        {"number": 0, "setup": "a = 1", "call": "f(a)", "names": {}},
-        {"number": 1, "setup": "", "call": "f(n)", "names": {"n": 9}},
+        {"number": 0, "setup": "a = 1", "call": "f(a)", "names": {}, "graph": "", "whole": False},
+        {"number": 1, "setup": "", "call": "f(n)", "names": {"n": 9}, "graph": "{}", "whole": True},
     ]
 
 

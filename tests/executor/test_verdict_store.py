@@ -4,69 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
-import socket
-import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import structlog
 from pydantic import ValidationError
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from codearena.v1 import core_pb2 as core
 from codearena.v1 import executor_service_pb2 as wire
+from services.common.shared_store import RedisStore, Stored
 from services.executor.settings import ExecutorSettings
-from services.executor.verdict_store import KEY_PREFIX, RedisStore, Stored
-from tests.conftest import require
+from services.executor.verdict_cache import KEY_PREFIX
 from tests.executor.conftest import DOUBLE, Executor, started
+from tests.redis_server import free_port
 
 WRONG = "def double(x):\n    return x\n"
 needs_redis = pytest.mark.redis
 
 
-@pytest.fixture(scope="module")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Redis of this module's own, in memory, on loopback."""
-    program = shutil.which("redis-server")
-    require("redis", program is not None, "there is no redis-server on this machine")
-    assert program is not None
-    port = free_port()
-    folder = tmp_path_factory.mktemp("redis")
-    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(folder)]
-    with (folder / "log").open("wb") as log, subprocess.Popen([program, *options], stdout=log, stderr=log) as server:
-        try:
-            yield f"redis://127.0.0.1:{port}/0"
-        finally:
-            server.terminate()
-
-
-@pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[Redis]:
-    """A client of it, which is empty and answers."""
-    async with Redis.from_url(redis_url) as client:
-        async with asyncio.timeout(20):
-            while True:
-                with contextlib.suppress(RedisError):
-                    await client.flushall()
-                    break
-                await asyncio.sleep(0.05)
-        yield client
-
-
 @pytest.fixture
 async def store(redis: Redis, redis_url: str) -> AsyncIterator[RedisStore]:
-    store = RedisStore(redis_url, age_seconds=600)
+    store = RedisStore(redis_url, KEY_PREFIX, 600, "verdicts")
     yield store
     await store.stop()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def known(executor: Executor, code: str) -> wire.ExecuteResponse:
@@ -179,7 +141,7 @@ async def test_a_store_that_fails_is_left_alone_for_a_while_and_said_once() -> N
         writer.close()
 
     server = await asyncio.start_server(count, "127.0.0.1", 0)
-    store = RedisStore(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}", 600)
+    store = RedisStore(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}", KEY_PREFIX, 600, "verdicts")
     with structlog.testing.capture_logs() as logs:
         for number in range(20):
             assert await store.get(str(number)) is None

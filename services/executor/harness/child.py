@@ -14,12 +14,13 @@ import struct
 import sys
 import time
 
-from . import frames, lockdown, plain_json
+from . import frames, graphs, lockdown, modules, plain_json
 from .describe import describe
 from .encode import NotComparable, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from types import CodeType
     from typing import Any, NoReturn
 
@@ -43,6 +44,7 @@ def serve(channel: int, *, own_users: bool) -> NoReturn:
             program["rlimits"].pop("NPROC", None)
         lockdown.set_limits(program["rlimits"])
         _give_stdin(program["stdin"])
+        modules.offer(program["modules"])
         if program["mode"] == "script":
             _run_script(channel, program["code"])
         code = program["code"]
@@ -60,7 +62,7 @@ def rehearse() -> None:
     namespace = dict(_new_module(MODULE_NAME, terms["code"]))
     exec(_compiled(terms["code"]), namespace)  # noqa: S102
     for call in ("[x, 1.0, 'a', {2: (3,)}]", "1 / 0"):
-        case = {"number": 0, "setup": "", "call": call, "names": terms["names"]}
+        case = {"number": 0, "setup": "", "call": call, "names": terms["names"], "graph": "", "whole": False}
         _answer(sink, namespace, terms["code"], case, marked=False)
     os.close(sink)
     del sys.modules[MODULE_NAME]
@@ -122,20 +124,42 @@ def _compiled(code: str) -> CodeType:
 def _answer(channel: int, namespace: dict[str, Any], code: str, case: dict[str, Any], *, marked: bool) -> None:
     number = case["number"]
     started = time.thread_time_ns() if marked else 0
+    sent: list[Any] = []
     try:
         namespace.update(case["names"])
+        if case["graph"]:
+            names, sent = graphs.unpack(plain_json.loads(case["graph"]), _new_objects(namespace))
+            namespace.update(names)
         if case["setup"]:
             exec(compile(case["setup"], "setup", "exec", dont_inherit=True), namespace)  # noqa: S102
         if marked:
             _send(channel, MARK, number, (time.thread_time_ns() - started).to_bytes(8, "big"))
         value = eval(compile(case["call"], "call", "eval", dont_inherit=True), namespace)  # noqa: S307
-        kind, payload = VALUE, encode(value)
-    except NotComparable as error:
+        kind, payload = VALUE, _whole(value, sent) if case["whole"] else encode(value)
+    except (NotComparable, graphs.Unfit) as error:
         kind, payload = UNFIT, str(error).encode(errors="backslashreplace")
     except BaseException as error:  # noqa: BLE001  the boundary between a submission and its report
-        kind, payload = RAISED, _raised(error, code)
+        kind, payload = RAISED, _raised(error, code, whole=case["whole"])
     _flush()
     _send(channel, kind, number, payload)
+
+
+def _whole(value: Any, sent: Sequence[Any]) -> bytes:  # noqa: ANN401
+    graph, _ = graphs.pack(value, sent)
+    return plain_json.dumps(graph).encode("ascii")
+
+
+def _new_objects(namespace: dict[str, Any]) -> Callable[[str], Any]:
+    """Returns what makes empty objects by the name of their class: the program's own, or one of no more than a name."""
+    known: dict[str, type] = {}
+
+    def new(name: str) -> Any:  # noqa: ANN401
+        kind = namespace.get(name) or known.get(name)
+        if not isinstance(kind, type):
+            kind = known[name] = type(name, (), {})
+        return object.__new__(kind)
+
+    return new
 
 
 def _flush() -> None:
@@ -147,9 +171,19 @@ def _flush() -> None:
             continue
 
 
-def _raised(error: BaseException, code: str) -> bytes:
+def _raised(error: BaseException, code: str, *, whole: bool) -> bytes:
     names = [f"{kind.__module__}.{kind.__qualname__}"[:200] for kind in type(error).__mro__[:20]]
-    return plain_json.dumps({"types": names, "text": describe(error, FILE_NAME, code)}).encode()
+    told = {"types": names, "text": describe(error, FILE_NAME, code)}
+    if whole:
+        told["message"] = _message(error)
+    return plain_json.dumps(told).encode()
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)[:2000] + ""
+    except Exception:  # noqa: BLE001  an exception whose own methods raise
+        return ""
 
 
 def _run_script(channel: int, code: str) -> NoReturn:

@@ -4,13 +4,17 @@ It is process 1 of a container, which serves one job, or of a namespace of its o
 the other, each in a child with further namespaces of that child's own. It says `READY` when a child has restricted
 itself and waits. A job is JSON in two or more frames on stdin. The first one is the program:
 
-    {"mode": "cases" | "script", "code": str, "trusted": bool, "stdin": str, "rlimits": {name: int},
-     "output_limit": bytes, "output_keep": bytes, "load_cpu": ns, "load_wall": ns, "total_wall": ns}
+    {"mode": "cases" | "script", "code": str, "modules": {name: str}, "trusted": bool, "stdin": str,
+     "rlimits": {name: int}, "output_limit": bytes, "output_keep": bytes, "load_cpu": ns, "load_wall": ns,
+     "total_wall": ns}
 
 Each further one is a batch and is answered by one frame, as `_Run.reply` builds it:
 
-    {"cases": [{"number": int, "setup": str, "call": str, "names": {name: int}}], "cpu": ns, "wall": ns,
-     "visible": int, "stop_cpu": ns}
+    {"cases": [{"number": int, "setup": str, "call": str, "names": {name: int}, "graph": str, "whole": bool}],
+     "cpu": ns, "wall": ns, "visible": int, "stop_cpu": ns}
+
+`graph` is the JSON text of a dict of further names and their values, see `graphs`, or empty; a case that is `whole` is
+answered by a graph that continues it.
 
 An empty frame ends the job, or the child that waits for one. It is answered by another `READY` when that child is no
 more and the next one waits. A case that ends the child is followed by a fresh child that loads the
@@ -37,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-READY = b"codearena-harness-3"
+READY = b"codearena-harness-4"
 _MAX_STOPS = 3
 _WINDOW = 64
 _MAX_PAYLOADS = 16 << 20

@@ -1,9 +1,12 @@
 """A stand-in harness for tests of the container itself: each frame is Python that sets `reply`, and is run by
-process 1, so that what it can do is what the container lets it, without the real harness's own restrictions.
+process 1, so that what it can do is what the container lets it, without the real harness's own restrictions. Tests put
+`greeting.py` beside it.
 """
 
 import os
 import traceback
+
+from greeting import READY
 
 
 def receive(size: int) -> bytes:
@@ -19,7 +22,7 @@ def send(payload: bytes) -> None:
         left = left[os.write(1, left) :]
 
 
-send(b"codearena-harness-3")
+send(READY)
 while header := receive(4):
     scope: dict[str, object] = {"reply": ""}
     try:

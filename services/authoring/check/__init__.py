@@ -1,0 +1,1 @@
+"""Proofs: that a task does what it claims, and that its tests are strong."""

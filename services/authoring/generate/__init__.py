@@ -1,0 +1,1 @@
+"""Tasks without end: bugs planted into programs whose tests are there already."""

@@ -1,0 +1,1 @@
+"""Tasks from public data sets, each one certified before it is kept."""

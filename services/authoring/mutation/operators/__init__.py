@@ -1,0 +1,1 @@
+"""The mutation operators, a family a file."""
