@@ -4,8 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TAG ?= dev
+# Tests that load the machine, or look closely at what a program costs.
+ALONE := tests/executor tests/e2e/test_efficiency.py
 
-.PHONY: help setup demo serve test check format bench protos images clean
+.PHONY: help setup demo serve test check format bench protos images dashboard clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -24,18 +26,22 @@ $(STAMP): pyproject.toml
 demo: setup ## Watch an agent repair nine programs
 	@$(BIN)/codearena demo
 
-serve: setup ## Run an arena on 127.0.0.1:50051 until Ctrl-C
+serve: setup ## Run an arena on 127.0.0.1:50051, and its dashboard on :7860, until Ctrl-C
 	@exec $(BIN)/python -m services.standalone
 
 test: setup ## Run the tests; what a machine lacks is skipped and named
-	$(BIN)/python -m pytest
+	@status=0; \
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ALONE:%=--ignore %) || status=1; \
+	echo "what wants the machine for itself: $(ALONE)"; \
+	$(BIN)/python -m pytest $(ALONE) || status=1; \
+	exit $$status
 
 check: setup ## Lint, types, architecture, contract, tasks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	git ls-files -z -- ":!codearena/v1" | xargs -0 $(BIN)/detect-secrets-hook
+	git ls-files -z -- ":!codearena/v1" ":!tasks/security_bugs" ":!dashboard/package-lock.json" | xargs -0 $(BIN)/detect-secrets-hook
 	tools/check_protos.sh
 	$(BIN)/codearena tasks check
 
@@ -51,6 +57,11 @@ protos: ## Regenerate the stubs in codearena/v1
 
 images: setup ## Build every container image
 	tools/images.sh $(TAG)
+
+dashboard: ## Build the page that the gateway serves; needs Node 20 or newer
+	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null || \
+	  { echo "the dashboard is built with Node 20 or newer; the API serves without it"; exit 1; }
+	cd dashboard && npm ci --no-audit --no-fund && npm run lint && npm test && npm run build && npm run size
 
 clean: ## Remove what the targets made, but not data/ and results/
 	rm -rf $(VENV) .venv-protos .venv-matrix .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -42,15 +42,16 @@ from codearena._errors import (
     UnavailableError,
     UnimplementedError,
 )
+from codearena._judge_models import JudgeProvenance, ModelUsage, Proposal, ProviderAttempt, Review
 from codearena._memory_file import MemoryFileError, read_memory_file, write_memory_file
 from codearena._models import (
+    REWARD_COMPONENTS,
     Attempt,
     Complexity,
     Efficiency,
     EpisodeState,
     Grade,
     Observation,
-    Proposal,
     ResourceUsage,
     RewardBreakdown,
     RunResult,
@@ -72,6 +73,7 @@ from codearena._run_models import (
 )
 
 __all__ = [
+    "REWARD_COMPONENTS",
     "ArenaClient",
     "ArenaError",
     "AsyncArenaClient",
@@ -93,19 +95,23 @@ __all__ = [
     "Grade",
     "InternalError",
     "InvalidArgumentError",
+    "JudgeProvenance",
     "JudgeSource",
     "Memory",
     "MemoryFileError",
+    "ModelUsage",
     "NotFoundError",
     "Observation",
     "Outcome",
     "PermissionDeniedError",
     "Proposal",
+    "ProviderAttempt",
     "QueueFullError",
     "QuotaExceededError",
     "RescoredStep",
     "ResourceUsage",
     "RetryableError",
+    "Review",
     "RewardBreakdown",
     "RewardMode",
     "Run",

@@ -12,7 +12,8 @@ from codearena._aio_runs import AsyncRunMethods
 from codearena._enums import Difficulty, Feedback, RewardMode, ServingStatus
 from codearena._episode import EpisodeBase
 from codearena._errors import ArenaError
-from codearena._models import EpisodeState, Grade, Proposal, RunResult, StepResult, Task
+from codearena._judge_models import Proposal, Review
+from codearena._models import EpisodeState, Grade, RunResult, StepResult, Task
 from codearena._run_models import StepCall
 from codearena._streams import WINDOW, async_steps, check_window
 
@@ -49,11 +50,12 @@ class AsyncArenaClient(AsyncRunMethods):
         reward_profile: str = "",
         offer_memory: bool = False,
         memory_namespace: str = "",
+        split: str = "",
         timeout_seconds: float | None = None,
     ) -> AsyncEpisode:
         """Opens an episode, as `ArenaClient.reset` does."""
         options = _calls.episode_options(feedback, hints, reward_mode, reward_profile, offer_memory, memory_namespace)
-        call = _calls.reset(task_id, seed, run_id, options)
+        call = _calls.reset(task_id, seed, run_id, options, split)
         return AsyncEpisode(self, await self._send(call, timeout_seconds))
 
     async def step(
@@ -101,10 +103,11 @@ class AsyncArenaClient(AsyncRunMethods):
         run_id: str = "",
         fresh: bool = False,
         reward_profile: str = "",
+        seed: int = 0,
         timeout_seconds: float | None = None,
     ) -> Grade:
         """Grades one fix for one task, as `ArenaClient.grade` does."""
-        return await self._send(_calls.grade(task_id, code, run_id, fresh, reward_profile), timeout_seconds)
+        return await self._send(_calls.grade(task_id, code, run_id, fresh, reward_profile, seed), timeout_seconds)
 
     def grade_group(
         self,
@@ -114,10 +117,11 @@ class AsyncArenaClient(AsyncRunMethods):
         run_id: str = "",
         fresh: bool = False,
         reward_profile: str = "",
+        seed: int = 0,
         timeout_seconds: float | None = None,
     ) -> AsyncIterator[tuple[int, Grade | ArenaError]]:
         """Grades several fixes for one task, as `ArenaClient.grade_group` does. Iterate with `async for`."""
-        return self._group(_calls.grade_group(task_id, codes, run_id, fresh, reward_profile), timeout_seconds)
+        return self._group(_calls.grade_group(task_id, codes, run_id, fresh, reward_profile, seed), timeout_seconds)
 
     async def propose_fix(
         self,
@@ -125,10 +129,27 @@ class AsyncArenaClient(AsyncRunMethods):
         *,
         error_log: str = "",
         episode_id: str | None = None,
+        description: str = "",
+        run_id: str = "",
         timeout_seconds: float | None = None,
     ) -> Proposal:
         """Proposes a repair, as `ArenaClient.propose_fix` does."""
-        return await self._send(_calls.propose_fix(code, error_log, episode_id), timeout_seconds)
+        return await self._send(_calls.propose_fix(code, error_log, episode_id, description, run_id), timeout_seconds)
+
+    async def review_fix(
+        self,
+        code: str,
+        *,
+        task_id: str = "",
+        description: str = "",
+        buggy_code: str = "",
+        reference_code: str = "",
+        run_id: str = "",
+        timeout_seconds: float | None = None,
+    ) -> Review:
+        """Asks the judge for its opinion of a fix, as `ArenaClient.review_fix` does."""
+        call = _calls.review_fix(code, task_id, description, buggy_code, reference_code, run_id)
+        return await self._send(call, timeout_seconds)
 
     async def run_code(self, code: str, *, stdin: str = "", timeout_seconds: float | None = None) -> RunResult:
         """Runs any script in a sandbox, as `ArenaClient.run_code` does."""
@@ -139,11 +160,12 @@ class AsyncArenaClient(AsyncRunMethods):
         *,
         category: str = "",
         difficulty: Difficulty | str | None = None,
+        split: str = "",
         page_size: int = 0,
         timeout_seconds: float | None = None,
     ) -> AsyncIterator[Task]:
         """Iterates over the catalogue, as `ArenaClient.list_tasks` does. Iterate with `async for`."""
-        return self._pages(_calls.list_tasks(category, difficulty, page_size), timeout_seconds)
+        return self._pages(_calls.list_tasks(category, difficulty, page_size, split), timeout_seconds)
 
     async def get_task(self, task_id: str, *, timeout_seconds: float | None = None) -> Task:
         """Returns one task of the catalogue, as `ArenaClient.get_task` does."""

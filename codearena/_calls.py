@@ -20,11 +20,11 @@ from codearena import _checks, _convert, _wire
 from codearena._channel import MAX_MESSAGE_BYTES
 from codearena._enums import Difficulty, Feedback, RewardMode, ServingStatus
 from codearena._errors import ArenaError, InternalError
+from codearena._judge_models import Proposal, Review
 from codearena._models import (
     EpisodeState,
     Grade,
     Observation,
-    Proposal,
     RunResult,
     StepResult,
     Task,
@@ -150,7 +150,7 @@ def episode_options(
     return options
 
 
-def reset(task_id: str, seed: int | None, run_id: str, options: pb.EpisodeOptions) -> Call[Opened]:
+def reset(task_id: str, seed: int | None, run_id: str, options: pb.EpisodeOptions, split: str) -> Call[Opened]:
     """Opens an episode."""
     name = task_id.value.lower() if isinstance(task_id, Difficulty) else _checks.text("task_id", task_id)
     request = pb.ResetRequest(
@@ -158,6 +158,7 @@ def reset(task_id: str, seed: int | None, run_id: str, options: pb.EpisodeOption
         seed=None if seed is None else _checks.integer("seed", seed),
         run_id=_checks.text("run_id", run_id),
         options=options if options.ByteSize() else None,
+        split=_checks.text("split", split),
     )
     return Call("Reset", request, _opened)
 
@@ -185,7 +186,7 @@ def close_episode(episode_id: str) -> Call[None]:
     return Call("CloseEpisode", request, _nothing)
 
 
-def grade(task_id: str, code: str, run_id: str, fresh: bool, reward_profile: str) -> Call[Grade]:
+def grade(task_id: str, code: str, run_id: str, fresh: bool, reward_profile: str, seed: int) -> Call[Grade]:
     """Grades one fix without an episode."""
     request = pb.GradeRequest(
         task_id=_checks.text("task_id", task_id),
@@ -193,11 +194,14 @@ def grade(task_id: str, code: str, run_id: str, fresh: bool, reward_profile: str
         run_id=_checks.text("run_id", run_id),
         fresh=_checks.flag("fresh", fresh),
         reward_profile=_checks.text("reward_profile", reward_profile),
+        seed=_checks.integer("seed", seed),
     )
     return Call("Grade", request, _convert.graded, GRADE_SECONDS)
 
 
-def grade_group(task_id: str, codes: object, run_id: str, fresh: bool, reward_profile: str) -> Call[GroupItem]:
+def grade_group(
+    task_id: str, codes: object, run_id: str, fresh: bool, reward_profile: str, seed: int
+) -> Call[GroupItem]:
     """Grades a group of fixes; the response is a stream."""
     request = pb.GradeGroupRequest(
         task_id=_checks.text("task_id", task_id),
@@ -205,20 +209,42 @@ def grade_group(task_id: str, codes: object, run_id: str, fresh: bool, reward_pr
         run_id=_checks.text("run_id", run_id),
         fresh=_checks.flag("fresh", fresh),
         reward_profile=_checks.text("reward_profile", reward_profile),
+        seed=_checks.integer("seed", seed),
     )
     return Call("GradeGroup", request, _convert.group_item, GROUP_SECONDS)
 
 
-def propose_fix(code: str | None, error_log: str, episode_id: str | None) -> Call[Proposal]:
+def propose_fix(
+    code: str | None, error_log: str, episode_id: str | None, description: str, run_id: str
+) -> Call[Proposal]:
     """Asks for a repair of some code, or of the last fix of an episode."""
     if (code is None) == (episode_id is None):
         raise TypeError("give either code or episode_id")
-    request = pb.ProposeFixRequest(error_log=_checks.text("error_log", error_log))
+    request = pb.ProposeFixRequest(
+        error_log=_checks.text("error_log", error_log),
+        description=_checks.text("description", description),
+        run_id=_checks.text("run_id", run_id),
+    )
     if episode_id is not None:
         request.episode_id = _checks.text("episode_id", episode_id)
     else:
         request.code = _checks.text("code", code)
     return Call("ProposeFix", request, _convert.proposal, GRADE_SECONDS)
+
+
+def review_fix(
+    code: str, task_id: str, description: str, buggy_code: str, reference_code: str, run_id: str
+) -> Call[Review]:
+    """Asks the judge for its opinion of a fix."""
+    request = pb.ReviewFixRequest(
+        code=_checks.text("code", code),
+        task_id=_checks.text("task_id", task_id),
+        description=_checks.text("description", description),
+        buggy_code=_checks.text("buggy_code", buggy_code),
+        reference_code=_checks.text("reference_code", reference_code),
+        run_id=_checks.text("run_id", run_id),
+    )
+    return Call("ReviewFix", request, _convert.review, GRADE_SECONDS)
 
 
 def run_code(code: str, stdin: str) -> Call[RunResult]:
@@ -227,12 +253,13 @@ def run_code(code: str, stdin: str) -> Call[RunResult]:
     return Call("RunCode", request, _convert.run_result, GRADE_SECONDS)
 
 
-def list_tasks(category: str, difficulty: Difficulty | str | None, page_size: int) -> Call[Page[Task]]:
+def list_tasks(category: str, difficulty: Difficulty | str | None, page_size: int, split: str) -> Call[Page[Task]]:
     """Asks for the first page of the catalogue."""
     request = pb.ListTasksRequest(
         page_size=_checks.integer("page_size", page_size, most=INT32_MAX),
         category=_checks.text("category", category),
         difficulty=core_pb2.Difficulty.Value(f"DIFFICULTY_{_difficulty(difficulty).name}"),
+        split=_checks.text("split", split),
     )
     return Call("ListTasks", request, _page)
 

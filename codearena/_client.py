@@ -12,7 +12,8 @@ from codearena._client_runs import RunMethods
 from codearena._enums import Difficulty, Feedback, RewardMode, ServingStatus
 from codearena._episode import EpisodeBase
 from codearena._errors import ArenaError
-from codearena._models import EpisodeState, Grade, Proposal, RunResult, StepResult, Task
+from codearena._judge_models import Proposal, Review
+from codearena._models import EpisodeState, Grade, RunResult, StepResult, Task
 from codearena._run_models import StepCall
 from codearena._streams import WINDOW, check_window, sync_steps
 
@@ -54,14 +55,16 @@ class ArenaClient(RunMethods):
         reward_profile: str = "",
         offer_memory: bool = False,
         memory_namespace: str = "",
+        split: str = "",
         timeout_seconds: float | None = None,
     ) -> Episode:
         """Opens an episode.
 
         Args:
-            task_id: A task id, a category, "easy", "medium", "hard", "expert", or "auto" to let the arena's
+            task_id: A task id, a category, a pack, "easy", "medium", "hard", "expert", or "auto" to let the arena's
                 curriculum choose.
-            seed: Chooses among several tasks; the same seed chooses the same task. None: random.
+            seed: Chooses among several tasks, and the random inputs of the task; the same seed chooses the same.
+                None: random.
             run_id: The training run, for curriculum, memory and fair share; at most 128 characters.
             feedback: What a failing test reveals: "full", "visible" or "counts". None leaves it to the arena.
             hints: Whether observations may hold hints.
@@ -70,14 +73,17 @@ class ArenaClient(RunMethods):
             offer_memory: Show the best known fix of the task as `Observation.best_known`; proposals begin from it.
             memory_namespace: Share memory with all runs that name this namespace, at most 128 characters. Empty: the
                 run's own.
+            split: Choose among the tasks of this split only: "train", "validation" or "test"; empty for all. An id is
+                found whatever its split.
             timeout_seconds: Deadline of this call.
 
         Raises:
-            NotFoundError: There is no such task.
+            InvalidArgumentError: There is no such split.
+            NotFoundError: There is no such task, or none in the split.
             QuotaExceededError: The run has as many episodes open as it may.
         """
         options = _calls.episode_options(feedback, hints, reward_mode, reward_profile, offer_memory, memory_namespace)
-        call = _calls.reset(task_id, seed, run_id, options)
+        call = _calls.reset(task_id, seed, run_id, options, split)
         return Episode(self, self._send(call, timeout_seconds))
 
     def step(
@@ -161,6 +167,7 @@ class ArenaClient(RunMethods):
         run_id: str = "",
         fresh: bool = False,
         reward_profile: str = "",
+        seed: int = 0,
         timeout_seconds: float | None = None,
     ) -> Grade:
         """Grades one fix for one task, without an episode.
@@ -171,12 +178,13 @@ class ArenaClient(RunMethods):
             run_id: The training run, for fair share.
             fresh: Run the tests even if their results for an equal program are known; see `Grade.cached`.
             reward_profile: Weight profile of the reward; empty for the arena's.
+            seed: Chooses the random inputs of the task; not negative.
             timeout_seconds: Deadline of this call.
 
         Raises:
             NotFoundError: There is no such task.
         """
-        return self._send(_calls.grade(task_id, code, run_id, fresh, reward_profile), timeout_seconds)
+        return self._send(_calls.grade(task_id, code, run_id, fresh, reward_profile, seed), timeout_seconds)
 
     def grade_group(
         self,
@@ -186,6 +194,7 @@ class ArenaClient(RunMethods):
         run_id: str = "",
         fresh: bool = False,
         reward_profile: str = "",
+        seed: int = 0,
         timeout_seconds: float | None = None,
     ) -> Iterator[tuple[int, Grade | ArenaError]]:
         """Grades several fixes for one task, such as a GRPO group.
@@ -196,6 +205,7 @@ class ArenaClient(RunMethods):
             run_id: The training run, for fair share.
             fresh: Run the tests of each one, also of equal ones and of those whose results are known.
             reward_profile: Weight profile of the rewards; empty for the arena's.
+            seed: Chooses the random inputs of the task, the same for all; not negative.
             timeout_seconds: Deadline of the whole group.
 
         Returns:
@@ -203,7 +213,7 @@ class ArenaClient(RunMethods):
             not grade comes with its error instead, and does not fail the others: never take it for a reward.
             The call is sent with the first item asked for, and cancelled if the iterator is dropped.
         """
-        return self._group(_calls.grade_group(task_id, codes, run_id, fresh, reward_profile), timeout_seconds)
+        return self._group(_calls.grade_group(task_id, codes, run_id, fresh, reward_profile, seed), timeout_seconds)
 
     def propose_fix(
         self,
@@ -211,6 +221,8 @@ class ArenaClient(RunMethods):
         *,
         error_log: str = "",
         episode_id: str | None = None,
+        description: str = "",
+        run_id: str = "",
         timeout_seconds: float | None = None,
     ) -> Proposal:
         """Proposes a repair, of some code or of the last fix of an episode. Give one of the two.
@@ -219,9 +231,36 @@ class ArenaClient(RunMethods):
             code: Python source, 1 to 262144 bytes of UTF-8.
             error_log: With code: what is known of its failure.
             episode_id: From `reset`.
+            description: With code: what it should do.
+            run_id: With code: the training run whose model budget it counts for.
             timeout_seconds: Deadline of this call.
         """
-        return self._send(_calls.propose_fix(code, error_log, episode_id), timeout_seconds)
+        return self._send(_calls.propose_fix(code, error_log, episode_id, description, run_id), timeout_seconds)
+
+    def review_fix(
+        self,
+        code: str,
+        *,
+        task_id: str = "",
+        description: str = "",
+        buggy_code: str = "",
+        reference_code: str = "",
+        run_id: str = "",
+        timeout_seconds: float | None = None,
+    ) -> Review:
+        """Asks the judge for its opinion of a fix. Nothing is run.
+
+        Args:
+            code: Python source, 1 to 262144 bytes of UTF-8.
+            task_id: The task that it is for; "" for one that the next three describe.
+            description: What the code should do.
+            buggy_code: The code before the fix.
+            reference_code: A good solution to compare with.
+            run_id: The training run whose model budget it counts for.
+            timeout_seconds: Deadline of this call.
+        """
+        call = _calls.review_fix(code, task_id, description, buggy_code, reference_code, run_id)
+        return self._send(call, timeout_seconds)
 
     def run_code(self, code: str, *, stdin: str = "", timeout_seconds: float | None = None) -> RunResult:
         """Runs any script in a sandbox.
@@ -238,6 +277,7 @@ class ArenaClient(RunMethods):
         *,
         category: str = "",
         difficulty: Difficulty | str | None = None,
+        split: str = "",
         page_size: int = 0,
         timeout_seconds: float | None = None,
     ) -> Iterator[Task]:
@@ -246,10 +286,11 @@ class ArenaClient(RunMethods):
         Args:
             category: Only this category; empty for all.
             difficulty: Only this difficulty, in any case; None for all.
+            split: Only this split: "train", "validation" or "test"; empty for all.
             page_size: Tasks in one call, at most 500; 0 leaves it to the arena.
             timeout_seconds: Deadline of each page.
         """
-        return self._pages(_calls.list_tasks(category, difficulty, page_size), timeout_seconds)
+        return self._pages(_calls.list_tasks(category, difficulty, page_size, split), timeout_seconds)
 
     def get_task(self, task_id: str, *, timeout_seconds: float | None = None) -> Task:
         """Returns one task of the catalogue.

@@ -11,6 +11,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from codearena import _enums as e
+from codearena import _judge_models as j
 from codearena import _models as m
 from codearena._errors import ArenaError, ErrorReason, InternalError
 from codearena._run_models import Memory
@@ -88,6 +89,8 @@ def task(pb: env_service_pb2.Task) -> m.Task:
         function_name=pb.function_name,
         visible_tests=tuple(m.VisibleTest(test.name, test.call, test.expected) for test in pb.visible_tests),
         hidden_test_count=pb.hidden_test_count,
+        modules=dict(pb.modules),
+        split=pb.split,
     )
 
 
@@ -121,6 +124,7 @@ def observation(pb: env_service_pb2.Observation) -> m.Observation:
         description=pb.description,
         regression=pb.regression,
         best_known=memory(pb.best_known) if pb.HasField("best_known") else None,
+        modules=dict(pb.modules),
     )
 
 
@@ -182,6 +186,44 @@ def efficiency(pb: core_pb2.EfficiencyReport) -> m.Efficiency:
     )
 
 
+def model_usage(pb: core_pb2.ModelUsage) -> j.ModelUsage:
+    """Converts what models cost."""
+    return j.ModelUsage(pb.prompt_tokens, pb.completion_tokens, pb.cost_usd)
+
+
+def provenance(pb: core_pb2.JudgeProvenance) -> j.JudgeProvenance:
+    """Converts where scores come from."""
+    return j.JudgeProvenance(
+        source=_JUDGES.get(pb.source, e.JudgeSource.UNSPECIFIED),
+        model=pb.model,
+        fallback_reason=pb.fallback_reason,
+        prompt_digest=pb.prompt_digest,
+        answer_count=pb.answer_count,
+        spread=pb.spread,
+        usage=model_usage(pb.usage),
+    )
+
+
+def review(response: env_service_pb2.ReviewFixResponse) -> j.Review:
+    """Converts a judge's opinion.
+
+    Raises:
+        InternalError: The response holds none; it must not be read as scores of 0.
+    """
+    if not response.HasField("opinion"):
+        raise InternalError("the arena's answer holds no opinion")
+    pb = response.opinion
+    return j.Review(
+        correctness=pb.correctness if pb.HasField("correctness") else None,
+        security=pb.security,
+        quality=pb.quality,
+        correctness_reason=pb.correctness_reason,
+        security_reason=pb.security_reason,
+        quality_reason=pb.quality_reason,
+        provenance=provenance(pb.provenance),
+    )
+
+
 def grade(pb: env_service_pb2.Grade) -> m.Grade:
     """Converts a grade."""
     return m.Grade(
@@ -199,6 +241,7 @@ def grade(pb: env_service_pb2.Grade) -> m.Grade:
         complexity=complexity(pb.complexity),
         efficiency=efficiency(pb.efficiency) if pb.HasField("efficiency") else None,
         cached=pb.cached,
+        judge=provenance(pb.judge),
     )
 
 
@@ -258,9 +301,16 @@ def episode_state(pb: env_service_pb2.GetStateResponse) -> m.EpisodeState:
     )
 
 
-def proposal(pb: env_service_pb2.ProposeFixResponse) -> m.Proposal:
+def proposal(pb: env_service_pb2.ProposeFixResponse) -> j.Proposal:
     """Converts a proposed repair."""
-    return m.Proposal(pb.code, pb.method, tuple(pb.explanations))
+    return j.Proposal(
+        code=pb.code,
+        method=pb.method,
+        explanations=tuple(pb.explanations),
+        attempts=tuple(j.ProviderAttempt(a.provider, a.model, a.outcome, seconds(a.duration)) for a in pb.attempts),
+        diff=pb.diff,
+        usage=model_usage(pb.usage),
+    )
 
 
 def run_result(pb: env_service_pb2.RunCodeResponse) -> m.RunResult:

@@ -1,7 +1,8 @@
 """What an arena answers, as frozen dataclasses.
 
 Durations are float seconds and are named `_seconds`, sizes are integers and are named `_bytes`. All models can
-be compared and pickled. What an arena keeps of training runs is in `_run_models`.
+be compared and pickled. What an arena keeps of training runs is in `_run_models`, what judge and fixer
+answer in `_judge_models`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from datetime import datetime
 from typing import ClassVar, Final
 
 from codearena._enums import Difficulty, JudgeSource, Outcome, SandboxBackend
+from codearena._judge_models import JudgeProvenance
 from codearena._run_models import Memory
 
 REWARD_COMPONENTS: Final = (
@@ -54,6 +56,8 @@ class Task:
         function_name: Name of the function under repair.
         visible_tests: The tests that are shown.
         hidden_test_count: How many further tests there are.
+        modules: Further modules by name, which the code may import. They are not to be changed.
+        split: What the task is for: "train", "validation" or "test". Empty if the arena does not say.
     """
 
     task_id: str
@@ -65,6 +69,8 @@ class Task:
     function_name: str
     visible_tests: tuple[VisibleTest, ...]
     hidden_test_count: int
+    modules: Mapping[str, str] = field(default_factory=dict, hash=False)
+    split: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +134,7 @@ class Observation:
         description: What the code should do.
         regression: What the last fix broke that an earlier one had passed; empty if nothing.
         best_known: The best fix that is known of this task. None unless the episode offers memory and there is one.
+        modules: Further modules by name, which the code may import. They are not to be changed.
     """
 
     buggy_code: str
@@ -140,6 +147,7 @@ class Observation:
     description: str
     regression: str = ""
     best_known: Memory | None = None
+    modules: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -268,6 +276,7 @@ class Grade:
         complexity: Its complexity, as read from its source.
         efficiency: Its cost against the reference's; None unless every test passed.
         cached: Whether the tests' results are those of an equal program graded before.
+        judge: Where the judge's scores come from.
     """
 
     reward: float
@@ -284,6 +293,7 @@ class Grade:
     complexity: Complexity
     efficiency: Efficiency | None
     cached: bool
+    judge: JudgeProvenance
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,21 +368,6 @@ class EpisodeState:
     best_reward: float | None
     observation: Observation
     created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """A proposed repair.
-
-    Attributes:
-        code: The repaired code; the same as before if nothing was found.
-        method: Who answered: "builtin" or the model's name.
-        explanations: What was changed and why, one sentence for each change.
-    """
-
-    code: str
-    method: str
-    explanations: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

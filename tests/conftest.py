@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -9,20 +11,26 @@ from pathlib import Path
 import docker
 import pytest
 import requests
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from services.standalone.arena import Arena
 from services.standalone.arena import arena as running_arena
+from tests import redis_server
 from tests.postgres import PostgreSQL, programs
 from tests.postgres import running as running_postgresql
+from tests.task_files import DEMO
 
 # What a developer's own environment must not change in tests: a static judge, SQLite, no token.
 PLAIN_SETTINGS = {
+    "tasks": tuple(DEMO),
     "host": "127.0.0.1",
     "drain_seconds": 0,
     "token": None,
     "database_url": None,
     "judge_base_url": "",
     "judge_api_key": None,
+    "fixer_providers": None,
     "reward_profile": "default",
     "max_steps": 5,
 }
@@ -64,6 +72,17 @@ def arena_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("arena")
 
 
+@pytest.fixture
+def own_state(arena_data: Path, tmp_path: Path) -> dict[str, str]:
+    """Variables for an arena in a process of its own that keeps nothing of another's, and builds no sandbox anew."""
+    return {
+        "CODEARENA_SANDBOX_BACKEND": "process",
+        "CODEARENA_DATA_DIR": str(arena_data),
+        "CODEARENA_DATABASE_URL": f"sqlite:///{tmp_path / 'codearena.sqlite3'}",
+        "CODEARENA_CERTIFICATES": str(tmp_path / "certificates.json"),
+    }
+
+
 @pytest.fixture(scope="session")
 async def arena(arena_data: Path) -> AsyncIterator[Arena]:
     """A whole arena in this process, with the `process` sandbox and the static judge."""
@@ -79,3 +98,24 @@ def own_postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgre
     require("postgresql", programs() is not None, "no PostgreSQL server is installed")
     with running_postgresql(tmp_path_factory.mktemp("own")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Redis of the tests' own."""
+    require("redis", redis_server.program() is not None, "there is no redis-server on this machine")
+    with redis_server.running(tmp_path_factory.mktemp("redis")) as url:
+        yield url
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    """A client of it, which is empty and answers."""
+    async with Redis.from_url(redis_url) as client:
+        async with asyncio.timeout(20):
+            while True:
+                with contextlib.suppress(RedisError):
+                    await client.flushall()
+                    break
+                await asyncio.sleep(0.05)
+        yield client

@@ -45,7 +45,7 @@ class PostgreSQL:
         if os.getuid() == 0:  # it refuses to run as root
             self._user = "postgres"
             shutil.chown(folder, self._user)
-            for parent in folder.parents[:2]:
+            for parent in folder.parents[:3]:
                 parent.chmod(parent.stat().st_mode | 0o011)
         self.port = _free_port()
         self._make_data()

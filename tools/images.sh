@@ -2,14 +2,14 @@
 # Builds every container image of CodeArena; `tools/images.sh --help` says how.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
-services=(env executor judge standalone)
+services=(env executor gateway judge standalone)
 
 usage() {
   cat <<'TEXT'
 usage: tools/images.sh [TAG]
 
-Builds codearena-env, codearena-executor, codearena-judge and codearena-standalone as NAME:TAG, and the sandbox
-image on the same engine; prints their sizes. The default TAG, dev, is what docker-compose.yml and k8s/base use.
+Builds codearena-env, codearena-executor, codearena-gateway, codearena-judge and codearena-standalone as NAME:TAG, and
+the sandbox image on the same engine; prints their sizes. The default TAG, dev, is what docker-compose.yml and k8s/base use.
 
 environment variables:
   PYTHON_IMAGE    base of every image (default python:3.11-slim-bookworm); must have Python 3.11 or newer
@@ -88,6 +88,9 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
 check_tools
+if [ ! -f "$root/dashboard/dist/index.html" ]; then
+  printf 'images: no dashboard is built; the images get its API alone. `make dashboard` builds it (Node 20 or newer).\n' >&2
+fi
 need_base
 for service in "${services[@]}"; do build "$service"; done
 sandbox=$(build_sandbox)

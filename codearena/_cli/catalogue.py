@@ -1,4 +1,4 @@
-"""Commands about the arena and its tasks: `health`, `tasks list`, `show`, `check` and `certify`."""
+"""Commands about the arena and its tasks: `health`, `tasks list`, `show` and `certify`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from codearena._cli.render import console, emit_json, print_task, task_table
 from codearena._cli.session import EXIT_UNREACHABLE, Session, connection_options, examples, json_option, pass_session
 
 _DIFFICULTIES = [member.lower() for member in Difficulty if member is not Difficulty.UNSPECIFIED]
+_SPLITS = ["train", "validation", "test"]
 
 
 @click.command(epilog=examples("codearena --address arena.example:50051 health"))
@@ -39,36 +40,20 @@ def tasks() -> None:
 )
 @click.option("--category", default="", help="Only this category.")
 @click.option("--difficulty", type=click.Choice(_DIFFICULTIES, case_sensitive=False), help="Only this difficulty.")
+@click.option("--split", type=click.Choice(_SPLITS), help="Only this split.")
 @json_option
 @connection_options(hidden=True)
 @pass_session
-def list_tasks(session: Session, category: str, difficulty: str | None, as_json: bool) -> None:
+def list_tasks(session: Session, category: str, difficulty: str | None, split: str | None, as_json: bool) -> None:
     """List the tasks."""
     with session.connect() as arena:
-        found = list(arena.list_tasks(category=category, difficulty=difficulty))
+        found = list(arena.list_tasks(category=category, difficulty=difficulty, split=split or ""))
     if as_json:
         emit_json({"tasks": found})
     elif found:
         console().print(task_table(found))
     else:
         click.echo("no task matches", err=True)
-
-
-@tasks.command("check", epilog=examples("codearena tasks check", "codearena tasks check my-tasks --repeat 20"))
-@click.argument("paths", nargs=-1, metavar="[DIR]...", type=click.Path(exists=True))
-@click.option("--repeat", default=2, show_default=True, type=click.IntRange(1, 1000), help="Runs of each reference.")
-@json_option
-@click.pass_context
-def check_tasks(ctx: click.Context, paths: tuple[str, ...], repeat: int, as_json: bool) -> None:
-    """Prove tasks in real sandboxes. Needs a checkout of CodeArena.
-
-    For each task: its bug fails, its reference passes with full efficiency, and its slow solutions pass, where
-    inputs grow without full efficiency. Without DIR, the tasks of this checkout.
-
-    Exit status 1 if a task is not proven, 2 if a file is no task, 3 without a sandbox.
-    """
-    options = ["--repeat", str(repeat), *(["--json"] if as_json else [])]
-    ctx.exit(run_service_module("services.standalone.check_tasks", [*options, "--", *paths]))
 
 
 @tasks.command(
@@ -129,7 +114,7 @@ def certify_tasks(
 @connection_options(hidden=True)
 @pass_session
 def show_task(session: Session, task_id: str, as_json: bool) -> None:
-    """Show one task: description, buggy code and visible tests."""
+    """Show one task: description, split, buggy code, its other modules and visible tests."""
     with session.connect() as arena:
         task = arena.get_task(task_id)
     if as_json:

@@ -17,6 +17,7 @@ from codearena._cli.demo_record import RewardLog, draw_rewards
 from codearena._cli.demo_view import DemoView
 from codearena._cli.embedded import EmbeddedArena, embedded_arena
 from codearena._cli.render import console, emit_json
+from codearena._cli.rounds import demo_tasks
 from codearena._cli.session import (
     EXIT_ARENA,
     EXIT_NOT_PASSED,
@@ -44,12 +45,13 @@ class EmptyCatalogue(click.ClickException):
     type=click.Path(file_okay=False, path_type=Path),
     help="Where rewards_log.csv and rewards.png go.",
 )
+@click.option("--all", "every", is_flag=True, help="Play every task of the arena, not nine of them.")
 @json_option
 @connection_options(hidden=True)
 @pass_session
 @click.pass_context
-def demo(ctx: click.Context, session: Session, folder: Path, as_json: bool) -> None:
-    """Play every task, explain each reward.
+def demo(ctx: click.Context, session: Session, folder: Path, every: bool, as_json: bool) -> None:
+    """Play nine tasks, explain each reward.
 
     The agent is the arena's own ProposeFix: propose, step, look, again. Without --address (or CODEARENA_ADDRESS)
     an arena is started for the demo and ended after it; this needs a checkout of CodeArena.
@@ -58,7 +60,7 @@ def demo(ctx: click.Context, session: Session, folder: Path, as_json: bool) -> N
     """
     out = console(quiet=as_json)
     with _arena(session, out) as (address, own), session.connect(address) as arena:
-        tasks = list(arena.list_tasks())
+        tasks = list(arena.list_tasks()) if every else demo_tasks(arena)
         if not tasks:
             raise EmptyCatalogue(f"the arena at {address} has no tasks")
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,15 +1,13 @@
-"""The agent of the demo: it asks the arena for a repair, steps with it, and asks again."""
+"""The steps of the demo."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
 
 from codearena import ArenaClient, Outcome, Proposal, StepResult, Task
-
-MAX_METHOD_CHARACTERS: Final = 64
+from codearena._cli.rounds import play_rounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +38,9 @@ def play_task(arena: ArenaClient, task: Task, run_id: str) -> Iterator[PlayedSte
     Raises:
         ArenaError: The arena could not do its part.
     """
-    last: str | None = None
-    with arena.reset(task.task_id, run_id=run_id) as episode:
-        while not episode.done:
-            proposal = episode.propose_fix()
-            if proposal.code == last:
-                return
-            last = proposal.code
-            result = episode.step(proposal.code, method=proposal.method[:MAX_METHOD_CHARACTERS])
-            yield PlayedStep(datetime.now(UTC), task, proposal, result)
+    for played in play_rounds(arena, task.task_id, run_id=run_id):
+        if played.proposal is not None and played.result is not None:
+            yield PlayedStep(datetime.now(UTC), task, played.proposal, played.result)
 
 
 def is_solved(steps: list[PlayedStep]) -> bool:

@@ -27,18 +27,21 @@ source_argument = click.argument("path", metavar="FILE", type=click.Path(exists=
 )
 @click.argument("task_id", metavar="TASK")
 @source_argument
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Chooses the random inputs of the task."
+)
 @json_option
 @connection_options(hidden=True)
 @pass_session
 @click.pass_context
-def grade(ctx: click.Context, session: Session, task_id: str, path: str, as_json: bool) -> None:
+def grade(ctx: click.Context, session: Session, task_id: str, path: str, seed: int, as_json: bool) -> None:
     """Grade FILE as a repair of TASK.
 
     There is no episode. FILE may be "-" for stdin. Exit status 0 if every test passed, 1 if not.
     """
     code = read_source(path)
     with session.connect() as arena:
-        result = arena.grade(task_id, code)
+        result = arena.grade(task_id, code, seed=seed)
     if as_json:
         emit_json({"task_id": task_id, "grade": result})
     else:

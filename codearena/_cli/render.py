@@ -100,12 +100,17 @@ def print_grade(out: Console, grade: Grade) -> None:
 def print_task(out: Console, task: Task) -> None:
     """Prints a task as an agent sees it."""
     out.print(Text.assemble((task.task_id, "bold"), f"  {printable(task.title)}"), soft_wrap=True)
-    out.print(f"{task.difficulty.lower()} | {task.category} | repairs {task.function_name}()", soft_wrap=True)
+    facts = [task.difficulty.lower(), task.category, *filter(None, [task.split]), f"repairs {task.function_name}()"]
+    out.print(" | ".join(facts), soft_wrap=True)
     out.print()
     out.print(Text(printable(task.description.rstrip())), soft_wrap=True)
     out.print()
     out.print(Text(printable(task.buggy_code.rstrip()), style="cyan"), soft_wrap=True)
     out.print()
+    for name, source in task.modules.items():
+        out.print(Text(f"{printable(name)}.py, not to be changed:"), soft_wrap=True)
+        out.print(Text(printable(source.rstrip()), style="dim"), soft_wrap=True)
+        out.print()
     for test in task.visible_tests:
         out.print(Text(printable(f"  {test.name}: {test.call} -> {test.expected}")), soft_wrap=True)
     out.print(f"  and {task.hidden_test_count} hidden tests")

@@ -26,7 +26,7 @@ from codearena.v1 import error_reason_pb2 as codearena_dot_v1_dot_error__reason_
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63odearena/v1/core.proto\x12\x0c\x63odearena.v1\x1a\x1f\x63odearena/v1/error_reason.proto\x1a\x1egoogle/protobuf/duration.proto\"\xda\x01\n\nTestResult\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06passed\x18\x02 \x01(\x08\x12\x0e\n\x06hidden\x18\x03 \x01(\x08\x12\x0c\n\x04\x63\x61ll\x18\x04 \x01(\t\x12\x10\n\x08\x65xpected\x18\x05 \x01(\t\x12\x0e\n\x06\x61\x63tual\x18\x06 \x01(\t\x12&\n\x07outcome\x18\x07 \x01(\x0e\x32\x15.codearena.v1.Outcome\x12+\n\x08\x63pu_time\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x19\n\x11peak_memory_bytes\x18\t \x01(\x03\"\x85\x01\n\rResourceUsage\x12+\n\x08\x63pu_time\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\twall_time\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x19\n\x11peak_memory_bytes\x18\x03 \x01(\x03\"\xae\x01\n\nViolations\x12\x12\n\nearly_exit\x18\x01 \x01(\x08\x12\x1c\n\x14tampered_frame_count\x18\x02 \x01(\x05\x12\x18\n\x10refused_syscalls\x18\x03 \x03(\t\x12\x1d\n\x15refused_syscall_count\x18\x04 \x01(\x05\x12\x1f\n\x17surviving_process_count\x18\x05 \x01(\x05\x12\x14\n\x0coutput_flood\x18\x06 \x01(\x08\"\xd8\x04\n\x0fRewardBreakdown\x12\x39\n\x06scores\x18\x01 \x03(\x0b\x32).codearena.v1.RewardBreakdown.ScoresEntry\x12;\n\x07weights\x18\x02 \x03(\x0b\x32*.codearena.v1.RewardBreakdown.WeightsEntry\x12?\n\tpenalties\x18\x03 \x03(\x0b\x32,.codearena.v1.RewardBreakdown.PenaltiesEntry\x12\x0f\n\x07profile\x18\x04 \x01(\t\x12;\n\x07reasons\x18\x05 \x03(\x0b\x32*.codearena.v1.RewardBreakdown.ReasonsEntry\x12G\n\rcontributions\x18\x06 \x03(\x0b\x32\x30.codearena.v1.RewardBreakdown.ContributionsEntry\x1a-\n\x0bScoresEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a.\n\x0cWeightsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a\x30\n\x0ePenaltiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a.\n\x0cReasonsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x34\n\x12\x43ontributionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\xe5\x01\n\x10\x45\x66\x66iciencyReport\x12\r\n\x05score\x18\x01 \x01(\x01\x12\x1c\n\x0fgrowth_exponent\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12&\n\x19reference_growth_exponent\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x16\n\tcpu_ratio\x18\x04 \x01(\x01H\x02\x88\x01\x01\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x14\n\x0clargest_size\x18\x06 \x01(\x03\x42\x12\n\x10_growth_exponentB\x1c\n\x1a_reference_growth_exponentB\x0c\n\n_cpu_ratio\"\\\n\x12\x43omplexityEstimate\x12\x14\n\x0cproblem_type\x18\x01 \x01(\t\x12\x17\n\x0ftime_complexity\x18\x02 \x01(\t\x12\x17\n\x0f\x62\x65st_complexity\x18\x03 \x01(\t\"U\n\tItemError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12)\n\x06reason\x18\x03 \x01(\x0e\x32\x19.codearena.v1.ErrorReason*\xd5\x01\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x12\n\x0eOUTCOME_PASSED\x10\x01\x12\x18\n\x14OUTCOME_TESTS_FAILED\x10\x02\x12\x19\n\x15OUTCOME_COMPILE_ERROR\x10\x03\x12\x15\n\x11OUTCOME_TIMED_OUT\x10\x04\x12\x19\n\x15OUTCOME_OUT_OF_MEMORY\x10\x05\x12!\n\x1dOUTCOME_OUTPUT_LIMIT_EXCEEDED\x10\x06\x12\x13\n\x0fOUTCOME_CRASHED\x10\x07*\x80\x01\n\nDifficulty\x12\x1a\n\x16\x44IFFICULTY_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x44IFFICULTY_EASY\x10\x01\x12\x15\n\x11\x44IFFICULTY_MEDIUM\x10\x02\x12\x13\n\x0f\x44IFFICULTY_HARD\x10\x03\x12\x15\n\x11\x44IFFICULTY_EXPERT\x10\x04*Z\n\x0bJudgeSource\x12\x1c\n\x18JUDGE_SOURCE_UNSPECIFIED\x10\x00\x12\x14\n\x10JUDGE_SOURCE_LLM\x10\x01\x12\x17\n\x13JUDGE_SOURCE_STATIC\x10\x02*\x8a\x01\n\x0eSandboxBackend\x12\x1f\n\x1bSANDBOX_BACKEND_UNSPECIFIED\x10\x00\x12\x1a\n\x16SANDBOX_BACKEND_DOCKER\x10\x01\x12\x1b\n\x17SANDBOX_BACKEND_PROCESS\x10\x02\x12\x1e\n\x1aSANDBOX_BACKEND_KUBERNETES\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63odearena/v1/core.proto\x12\x0c\x63odearena.v1\x1a\x1f\x63odearena/v1/error_reason.proto\x1a\x1egoogle/protobuf/duration.proto\"P\n\nModelUsage\x12\x15\n\rprompt_tokens\x18\x01 \x01(\x03\x12\x19\n\x11\x63ompletion_tokens\x18\x02 \x01(\x03\x12\x10\n\x08\x63ost_usd\x18\x03 \x01(\x01\"\xca\x01\n\x0fJudgeProvenance\x12)\n\x06source\x18\x01 \x01(\x0e\x32\x19.codearena.v1.JudgeSource\x12\r\n\x05model\x18\x02 \x01(\t\x12\x17\n\x0f\x66\x61llback_reason\x18\x03 \x01(\t\x12\x15\n\rprompt_digest\x18\x04 \x01(\t\x12\x14\n\x0c\x61nswer_count\x18\x05 \x01(\x05\x12\x0e\n\x06spread\x18\x06 \x01(\x01\x12\'\n\x05usage\x18\x07 \x01(\x0b\x32\x18.codearena.v1.ModelUsage\"\xd6\x01\n\x07Opinion\x12\x18\n\x0b\x63orrectness\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x08security\x18\x02 \x01(\x01\x12\x0f\n\x07quality\x18\x03 \x01(\x01\x12\x1a\n\x12\x63orrectness_reason\x18\x04 \x01(\t\x12\x17\n\x0fsecurity_reason\x18\x05 \x01(\t\x12\x16\n\x0equality_reason\x18\x06 \x01(\t\x12\x31\n\nprovenance\x18\x07 \x01(\x0b\x32\x1d.codearena.v1.JudgeProvenanceB\x0e\n\x0c_correctness\"p\n\x0fProviderAttempt\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07outcome\x18\x03 \x01(\t\x12+\n\x08\x64uration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xda\x01\n\nTestResult\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06passed\x18\x02 \x01(\x08\x12\x0e\n\x06hidden\x18\x03 \x01(\x08\x12\x0c\n\x04\x63\x61ll\x18\x04 \x01(\t\x12\x10\n\x08\x65xpected\x18\x05 \x01(\t\x12\x0e\n\x06\x61\x63tual\x18\x06 \x01(\t\x12&\n\x07outcome\x18\x07 \x01(\x0e\x32\x15.codearena.v1.Outcome\x12+\n\x08\x63pu_time\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x19\n\x11peak_memory_bytes\x18\t \x01(\x03\"\x85\x01\n\rResourceUsage\x12+\n\x08\x63pu_time\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\twall_time\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x19\n\x11peak_memory_bytes\x18\x03 \x01(\x03\"\xae\x01\n\nViolations\x12\x12\n\nearly_exit\x18\x01 \x01(\x08\x12\x1c\n\x14tampered_frame_count\x18\x02 \x01(\x05\x12\x18\n\x10refused_syscalls\x18\x03 \x03(\t\x12\x1d\n\x15refused_syscall_count\x18\x04 \x01(\x05\x12\x1f\n\x17surviving_process_count\x18\x05 \x01(\x05\x12\x14\n\x0coutput_flood\x18\x06 \x01(\x08\"\xd8\x04\n\x0fRewardBreakdown\x12\x39\n\x06scores\x18\x01 \x03(\x0b\x32).codearena.v1.RewardBreakdown.ScoresEntry\x12;\n\x07weights\x18\x02 \x03(\x0b\x32*.codearena.v1.RewardBreakdown.WeightsEntry\x12?\n\tpenalties\x18\x03 \x03(\x0b\x32,.codearena.v1.RewardBreakdown.PenaltiesEntry\x12\x0f\n\x07profile\x18\x04 \x01(\t\x12;\n\x07reasons\x18\x05 \x03(\x0b\x32*.codearena.v1.RewardBreakdown.ReasonsEntry\x12G\n\rcontributions\x18\x06 \x03(\x0b\x32\x30.codearena.v1.RewardBreakdown.ContributionsEntry\x1a-\n\x0bScoresEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a.\n\x0cWeightsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a\x30\n\x0ePenaltiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a.\n\x0cReasonsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x34\n\x12\x43ontributionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\xe5\x01\n\x10\x45\x66\x66iciencyReport\x12\r\n\x05score\x18\x01 \x01(\x01\x12\x1c\n\x0fgrowth_exponent\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12&\n\x19reference_growth_exponent\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x16\n\tcpu_ratio\x18\x04 \x01(\x01H\x02\x88\x01\x01\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x14\n\x0clargest_size\x18\x06 \x01(\x03\x42\x12\n\x10_growth_exponentB\x1c\n\x1a_reference_growth_exponentB\x0c\n\n_cpu_ratio\"\\\n\x12\x43omplexityEstimate\x12\x14\n\x0cproblem_type\x18\x01 \x01(\t\x12\x17\n\x0ftime_complexity\x18\x02 \x01(\t\x12\x17\n\x0f\x62\x65st_complexity\x18\x03 \x01(\t\"U\n\tItemError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12)\n\x06reason\x18\x03 \x01(\x0e\x32\x19.codearena.v1.ErrorReason*\xd5\x01\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x12\n\x0eOUTCOME_PASSED\x10\x01\x12\x18\n\x14OUTCOME_TESTS_FAILED\x10\x02\x12\x19\n\x15OUTCOME_COMPILE_ERROR\x10\x03\x12\x15\n\x11OUTCOME_TIMED_OUT\x10\x04\x12\x19\n\x15OUTCOME_OUT_OF_MEMORY\x10\x05\x12!\n\x1dOUTCOME_OUTPUT_LIMIT_EXCEEDED\x10\x06\x12\x13\n\x0fOUTCOME_CRASHED\x10\x07*\x80\x01\n\nDifficulty\x12\x1a\n\x16\x44IFFICULTY_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x44IFFICULTY_EASY\x10\x01\x12\x15\n\x11\x44IFFICULTY_MEDIUM\x10\x02\x12\x13\n\x0f\x44IFFICULTY_HARD\x10\x03\x12\x15\n\x11\x44IFFICULTY_EXPERT\x10\x04*Z\n\x0bJudgeSource\x12\x1c\n\x18JUDGE_SOURCE_UNSPECIFIED\x10\x00\x12\x14\n\x10JUDGE_SOURCE_LLM\x10\x01\x12\x17\n\x13JUDGE_SOURCE_STATIC\x10\x02*\x8a\x01\n\x0eSandboxBackend\x12\x1f\n\x1bSANDBOX_BACKEND_UNSPECIFIED\x10\x00\x12\x1a\n\x16SANDBOX_BACKEND_DOCKER\x10\x01\x12\x1b\n\x17SANDBOX_BACKEND_PROCESS\x10\x02\x12\x1e\n\x1aSANDBOX_BACKEND_KUBERNETES\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,36 +43,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REWARDBREAKDOWN_REASONSENTRY']._serialized_options = b'8\001'
   _globals['_REWARDBREAKDOWN_CONTRIBUTIONSENTRY']._loaded_options = None
   _globals['_REWARDBREAKDOWN_CONTRIBUTIONSENTRY']._serialized_options = b'8\001'
-  _globals['_OUTCOME']._serialized_start=1657
-  _globals['_OUTCOME']._serialized_end=1870
-  _globals['_DIFFICULTY']._serialized_start=1873
-  _globals['_DIFFICULTY']._serialized_end=2001
-  _globals['_JUDGESOURCE']._serialized_start=2003
-  _globals['_JUDGESOURCE']._serialized_end=2093
-  _globals['_SANDBOXBACKEND']._serialized_start=2096
-  _globals['_SANDBOXBACKEND']._serialized_end=2234
-  _globals['_TESTRESULT']._serialized_start=107
-  _globals['_TESTRESULT']._serialized_end=325
-  _globals['_RESOURCEUSAGE']._serialized_start=328
-  _globals['_RESOURCEUSAGE']._serialized_end=461
-  _globals['_VIOLATIONS']._serialized_start=464
-  _globals['_VIOLATIONS']._serialized_end=638
-  _globals['_REWARDBREAKDOWN']._serialized_start=641
-  _globals['_REWARDBREAKDOWN']._serialized_end=1241
-  _globals['_REWARDBREAKDOWN_SCORESENTRY']._serialized_start=996
-  _globals['_REWARDBREAKDOWN_SCORESENTRY']._serialized_end=1041
-  _globals['_REWARDBREAKDOWN_WEIGHTSENTRY']._serialized_start=1043
-  _globals['_REWARDBREAKDOWN_WEIGHTSENTRY']._serialized_end=1089
-  _globals['_REWARDBREAKDOWN_PENALTIESENTRY']._serialized_start=1091
-  _globals['_REWARDBREAKDOWN_PENALTIESENTRY']._serialized_end=1139
-  _globals['_REWARDBREAKDOWN_REASONSENTRY']._serialized_start=1141
-  _globals['_REWARDBREAKDOWN_REASONSENTRY']._serialized_end=1187
-  _globals['_REWARDBREAKDOWN_CONTRIBUTIONSENTRY']._serialized_start=1189
-  _globals['_REWARDBREAKDOWN_CONTRIBUTIONSENTRY']._serialized_end=1241
-  _globals['_EFFICIENCYREPORT']._serialized_start=1244
-  _globals['_EFFICIENCYREPORT']._serialized_end=1473
-  _globals['_COMPLEXITYESTIMATE']._serialized_start=1475
-  _globals['_COMPLEXITYESTIMATE']._serialized_end=1567
-  _globals['_ITEMERROR']._serialized_start=1569
-  _globals['_ITEMERROR']._serialized_end=1654
+  _globals['_OUTCOME']._serialized_start=2275
+  _globals['_OUTCOME']._serialized_end=2488
+  _globals['_DIFFICULTY']._serialized_start=2491
+  _globals['_DIFFICULTY']._serialized_end=2619
+  _globals['_JUDGESOURCE']._serialized_start=2621
+  _globals['_JUDGESOURCE']._serialized_end=2711
+  _globals['_SANDBOXBACKEND']._serialized_start=2714
+  _globals['_SANDBOXBACKEND']._serialized_end=2852
+  _globals['_MODELUSAGE']._serialized_start=106
+  _globals['_MODELUSAGE']._serialized_end=186
+  _globals['_JUDGEPROVENANCE']._serialized_start=189
+  _globals['_JUDGEPROVENANCE']._serialized_end=391
+  _globals['_OPINION']._serialized_start=394
+  _globals['_OPINION']._serialized_end=608
+  _globals['_PROVIDERATTEMPT']._serialized_start=610
+  _globals['_PROVIDERATTEMPT']._serialized_end=722
+  _globals['_TESTRESULT']._serialized_start=725
+  _globals['_TESTRESULT']._serialized_end=943
+  _globals['_RESOURCEUSAGE']._serialized_start=946
+  _globals['_RESOURCEUSAGE']._serialized_end=1079
+  _globals['_VIOLATIONS']._serialized_start=1082
+  _globals['_VIOLATIONS']._serialized_end=1256
+  _globals['_REWARDBREAKDOWN']._serialized_start=1259
+  _globals['_REWARDBREAKDOWN']._serialized_end=1859
+  _globals['_REWARDBREAKDOWN_SCORESENTRY']._serialized_start=1614
+  _globals['_REWARDBREAKDOWN_SCORESENTRY']._serialized_end=1659
+  _globals['_REWARDBREAKDOWN_WEIGHTSENTRY']._serialized_start=1661
+  _globals['_REWARDBREAKDOWN_WEIGHTSENTRY']._serialized_end=1707
+  _globals['_REWARDBREAKDOWN_PENALTIESENTRY']._serialized_start=1709
+  _globals['_REWARDBREAKDOWN_PENALTIESENTRY']._serialized_end=1757
+  _globals['_REWARDBREAKDOWN_REASONSENTRY']._serialized_start=1759
+  _globals['_REWARDBREAKDOWN_REASONSENTRY']._serialized_end=1805
+  _globals['_REWARDBREAKDOWN_CONTRIBUTIONSENTRY']._serialized_start=1807
+  _globals['_REWARDBREAKDOWN_CONTRIBUTIONSENTRY']._serialized_end=1859
+  _globals['_EFFICIENCYREPORT']._serialized_start=1862
+  _globals['_EFFICIENCYREPORT']._serialized_end=2091
+  _globals['_COMPLEXITYESTIMATE']._serialized_start=2093
+  _globals['_COMPLEXITYESTIMATE']._serialized_end=2185
+  _globals['_ITEMERROR']._serialized_start=2187
+  _globals['_ITEMERROR']._serialized_end=2272
 # @@protoc_insertion_point(module_scope)

@@ -152,6 +152,156 @@ SANDBOX_BACKEND_KUBERNETES: SandboxBackend.ValueType  # 3
 global___SandboxBackend = SandboxBackend
 
 @typing.final
+class ModelUsage(google.protobuf.message.Message):
+    """What language models were asked and what that cost."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PROMPT_TOKENS_FIELD_NUMBER: builtins.int
+    COMPLETION_TOKENS_FIELD_NUMBER: builtins.int
+    COST_USD_FIELD_NUMBER: builtins.int
+    prompt_tokens: builtins.int
+    """Tokens of what they were sent."""
+    completion_tokens: builtins.int
+    """Tokens of what they answered."""
+    cost_usd: builtins.float
+    """US dollars, by the prices that the judge was given; 0 without prices."""
+    def __init__(
+        self,
+        *,
+        prompt_tokens: builtins.int = ...,
+        completion_tokens: builtins.int = ...,
+        cost_usd: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["completion_tokens", b"completion_tokens", "cost_usd", b"cost_usd", "prompt_tokens", b"prompt_tokens"]) -> None: ...
+
+global___ModelUsage = ModelUsage
+
+@typing.final
+class JudgeProvenance(google.protobuf.message.Message):
+    """Where the judge's scores come from."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: builtins.int
+    MODEL_FIELD_NUMBER: builtins.int
+    FALLBACK_REASON_FIELD_NUMBER: builtins.int
+    PROMPT_DIGEST_FIELD_NUMBER: builtins.int
+    ANSWER_COUNT_FIELD_NUMBER: builtins.int
+    SPREAD_FIELD_NUMBER: builtins.int
+    USAGE_FIELD_NUMBER: builtins.int
+    source: global___JudgeSource.ValueType
+    """Who gave them."""
+    model: builtins.str
+    """Model name, several joined by "+"; empty for the static judge."""
+    fallback_reason: builtins.str
+    """Why the static judge answered although a model is configured, e.g. "timeout"; empty otherwise."""
+    prompt_digest: builtins.str
+    """First 16 hex digits of the SHA-256 of the prompt with its rubric; empty for the static judge."""
+    answer_count: builtins.int
+    """How many answers the scores are the median of; 0 for the static judge."""
+    spread: builtins.float
+    """The largest difference between two answers in any score, in [0, 1]."""
+    @property
+    def usage(self) -> global___ModelUsage:
+        """What this opinion cost; nothing if an equal one was known or just being formed."""
+
+    def __init__(
+        self,
+        *,
+        source: global___JudgeSource.ValueType = ...,
+        model: builtins.str = ...,
+        fallback_reason: builtins.str = ...,
+        prompt_digest: builtins.str = ...,
+        answer_count: builtins.int = ...,
+        spread: builtins.float = ...,
+        usage: global___ModelUsage | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["usage", b"usage"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["answer_count", b"answer_count", "fallback_reason", b"fallback_reason", "model", b"model", "prompt_digest", b"prompt_digest", "source", b"source", "spread", b"spread", "usage", b"usage"]) -> None: ...
+
+global___JudgeProvenance = JudgeProvenance
+
+@typing.final
+class Opinion(google.protobuf.message.Message):
+    """What a judge thinks of a fix that it did not run."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CORRECTNESS_FIELD_NUMBER: builtins.int
+    SECURITY_FIELD_NUMBER: builtins.int
+    QUALITY_FIELD_NUMBER: builtins.int
+    CORRECTNESS_REASON_FIELD_NUMBER: builtins.int
+    SECURITY_REASON_FIELD_NUMBER: builtins.int
+    QUALITY_REASON_FIELD_NUMBER: builtins.int
+    PROVENANCE_FIELD_NUMBER: builtins.int
+    correctness: builtins.float
+    """In [0, 1]. Absent when the source is static: whether code is correct is then left to the tests."""
+    security: builtins.float
+    """In [0, 1]."""
+    quality: builtins.float
+    """In [0, 1]."""
+    correctness_reason: builtins.str
+    """One sentence why."""
+    security_reason: builtins.str
+    """One sentence why."""
+    quality_reason: builtins.str
+    """One sentence why."""
+    @property
+    def provenance(self) -> global___JudgeProvenance:
+        """Where they come from."""
+
+    def __init__(
+        self,
+        *,
+        correctness: builtins.float | None = ...,
+        security: builtins.float = ...,
+        quality: builtins.float = ...,
+        correctness_reason: builtins.str = ...,
+        security_reason: builtins.str = ...,
+        quality_reason: builtins.str = ...,
+        provenance: global___JudgeProvenance | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_correctness", b"_correctness", "correctness", b"correctness", "provenance", b"provenance"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_correctness", b"_correctness", "correctness", b"correctness", "correctness_reason", b"correctness_reason", "provenance", b"provenance", "quality", b"quality", "quality_reason", b"quality_reason", "security", b"security", "security_reason", b"security_reason"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_correctness", b"_correctness"]) -> typing.Literal["correctness"] | None: ...
+
+global___Opinion = Opinion
+
+@typing.final
+class ProviderAttempt(google.protobuf.message.Message):
+    """How one provider of proposals fared."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PROVIDER_FIELD_NUMBER: builtins.int
+    MODEL_FIELD_NUMBER: builtins.int
+    OUTCOME_FIELD_NUMBER: builtins.int
+    DURATION_FIELD_NUMBER: builtins.int
+    provider: builtins.str
+    """Its name in the configuration, or "builtin"."""
+    model: builtins.str
+    """Its model; empty for "builtin"."""
+    outcome: builtins.str
+    """"ok", or why there is no proposal of it, e.g. "timeout", "no_change"."""
+    @property
+    def duration(self) -> google.protobuf.duration_pb2.Duration:
+        """How long it took."""
+
+    def __init__(
+        self,
+        *,
+        provider: builtins.str = ...,
+        model: builtins.str = ...,
+        outcome: builtins.str = ...,
+        duration: google.protobuf.duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["duration", b"duration"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["duration", b"duration", "model", b"model", "outcome", b"outcome", "provider", b"provider"]) -> None: ...
+
+global___ProviderAttempt = ProviderAttempt
+
+@typing.final
 class TestResult(google.protobuf.message.Message):
     """The result of one test of a graded program."""
 

@@ -109,6 +109,22 @@ class Task(google.protobuf.message.Message):
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
+    @typing.final
+    class ModulesEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
     TASK_ID_FIELD_NUMBER: builtins.int
     TITLE_FIELD_NUMBER: builtins.int
     DESCRIPTION_FIELD_NUMBER: builtins.int
@@ -118,6 +134,8 @@ class Task(google.protobuf.message.Message):
     FUNCTION_NAME_FIELD_NUMBER: builtins.int
     VISIBLE_TESTS_FIELD_NUMBER: builtins.int
     HIDDEN_TEST_COUNT_FIELD_NUMBER: builtins.int
+    MODULES_FIELD_NUMBER: builtins.int
+    SPLIT_FIELD_NUMBER: builtins.int
     task_id: builtins.str
     """Unique id, e.g. "hard-1"."""
     title: builtins.str
@@ -134,9 +152,15 @@ class Task(google.protobuf.message.Message):
     """Name of the function under repair."""
     hidden_test_count: builtins.int
     """How many further tests there are."""
+    split: builtins.str
+    """What the task is for: "train", "validation" or "test". The same content is always in the same split."""
     @property
     def visible_tests(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___VisibleTest]:
         """The tests that are shown."""
+
+    @property
+    def modules(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """Further modules by name, which the code may import. They are not to be changed."""
 
     def __init__(
         self,
@@ -150,8 +174,10 @@ class Task(google.protobuf.message.Message):
         function_name: builtins.str = ...,
         visible_tests: collections.abc.Iterable[global___VisibleTest] | None = ...,
         hidden_test_count: builtins.int = ...,
+        modules: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        split: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["buggy_code", b"buggy_code", "category", b"category", "description", b"description", "difficulty", b"difficulty", "function_name", b"function_name", "hidden_test_count", b"hidden_test_count", "task_id", b"task_id", "title", b"title", "visible_tests", b"visible_tests"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["buggy_code", b"buggy_code", "category", b"category", "description", b"description", "difficulty", b"difficulty", "function_name", b"function_name", "hidden_test_count", b"hidden_test_count", "modules", b"modules", "split", b"split", "task_id", b"task_id", "title", b"title", "visible_tests", b"visible_tests"]) -> None: ...
 
 global___Task = Task
 
@@ -195,6 +221,22 @@ class Observation(google.protobuf.message.Message):
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
+    @typing.final
+    class ModulesEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
     BUGGY_CODE_FIELD_NUMBER: builtins.int
     ERROR_LOG_FIELD_NUMBER: builtins.int
     TEST_RESULTS_FIELD_NUMBER: builtins.int
@@ -205,6 +247,7 @@ class Observation(google.protobuf.message.Message):
     DESCRIPTION_FIELD_NUMBER: builtins.int
     REGRESSION_FIELD_NUMBER: builtins.int
     BEST_KNOWN_FIELD_NUMBER: builtins.int
+    MODULES_FIELD_NUMBER: builtins.int
     buggy_code: builtins.str
     """The code to repair, as the task gives it."""
     error_log: builtins.str
@@ -231,6 +274,10 @@ class Observation(google.protobuf.message.Message):
     def best_known(self) -> global___Memory:
         """The best fix that is known of this task; absent unless the episode offers memory and there is one."""
 
+    @property
+    def modules(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """Further modules by name, which the code may import. They are not to be changed."""
+
     def __init__(
         self,
         *,
@@ -244,9 +291,10 @@ class Observation(google.protobuf.message.Message):
         description: builtins.str = ...,
         regression: builtins.str = ...,
         best_known: global___Memory | None = ...,
+        modules: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["best_known", b"best_known"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["best_known", b"best_known", "buggy_code", b"buggy_code", "description", b"description", "error_log", b"error_log", "hint", b"hint", "max_steps", b"max_steps", "previous_attempts", b"previous_attempts", "regression", b"regression", "step", b"step", "test_results", b"test_results"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["best_known", b"best_known", "buggy_code", b"buggy_code", "description", b"description", "error_log", b"error_log", "hint", b"hint", "max_steps", b"max_steps", "modules", b"modules", "previous_attempts", b"previous_attempts", "regression", b"regression", "step", b"step", "test_results", b"test_results"]) -> None: ...
 
 global___Observation = Observation
 
@@ -270,6 +318,7 @@ class Grade(google.protobuf.message.Message):
     COMPLEXITY_FIELD_NUMBER: builtins.int
     EFFICIENCY_FIELD_NUMBER: builtins.int
     CACHED_FIELD_NUMBER: builtins.int
+    JUDGE_FIELD_NUMBER: builtins.int
     reward: builtins.float
     """In [0.001, 0.999]; under REWARD_MODE_IMPROVEMENT in [0, 0.999]."""
     outcome: codearena.v1.core_pb2.Outcome.ValueType
@@ -310,6 +359,10 @@ class Grade(google.protobuf.message.Message):
     def efficiency(self) -> codearena.v1.core_pb2.EfficiencyReport:
         """Its cost against the reference's. Absent unless every test passed."""
 
+    @property
+    def judge(self) -> codearena.v1.core_pb2.JudgeProvenance:
+        """Where the judge's scores come from."""
+
     def __init__(
         self,
         *,
@@ -327,9 +380,10 @@ class Grade(google.protobuf.message.Message):
         complexity: codearena.v1.core_pb2.ComplexityEstimate | None = ...,
         efficiency: codearena.v1.core_pb2.EfficiencyReport | None = ...,
         cached: builtins.bool = ...,
+        judge: codearena.v1.core_pb2.JudgeProvenance | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["breakdown", b"breakdown", "complexity", b"complexity", "efficiency", b"efficiency", "usage", b"usage", "violations", b"violations"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["backend", b"backend", "breakdown", b"breakdown", "cached", b"cached", "complexity", b"complexity", "efficiency", b"efficiency", "error_log", b"error_log", "judge_source", b"judge_source", "outcome", b"outcome", "passed_test_count", b"passed_test_count", "reward", b"reward", "test_results", b"test_results", "total_test_count", b"total_test_count", "usage", b"usage", "violations", b"violations"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["breakdown", b"breakdown", "complexity", b"complexity", "efficiency", b"efficiency", "judge", b"judge", "usage", b"usage", "violations", b"violations"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["backend", b"backend", "breakdown", b"breakdown", "cached", b"cached", "complexity", b"complexity", "efficiency", b"efficiency", "error_log", b"error_log", "judge", b"judge", "judge_source", b"judge_source", "outcome", b"outcome", "passed_test_count", b"passed_test_count", "reward", b"reward", "test_results", b"test_results", "total_test_count", b"total_test_count", "usage", b"usage", "violations", b"violations"]) -> None: ...
 
 global___Grade = Grade
 
@@ -343,12 +397,17 @@ class ResetRequest(google.protobuf.message.Message):
     SEED_FIELD_NUMBER: builtins.int
     RUN_ID_FIELD_NUMBER: builtins.int
     OPTIONS_FIELD_NUMBER: builtins.int
+    SPLIT_FIELD_NUMBER: builtins.int
     task_id: builtins.str
     """A task id, a category, "easy", "medium", "hard", "expert", or "auto" (the environment chooses)."""
     seed: builtins.int
-    """Chooses among several tasks; the same seed chooses the same task. Not negative. Absent: random."""
+    """Chooses among several tasks, and the random inputs of the task; the same seed chooses the same.
+    Not negative. Absent: random.
+    """
     run_id: builtins.str
     """The training run this episode belongs to, at most 128 characters. Empty: none."""
+    split: builtins.str
+    """Choose among the tasks of this split only; empty for all. An id is found whatever its split."""
     @property
     def options(self) -> global___EpisodeOptions:
         """How the episode is played."""
@@ -360,9 +419,10 @@ class ResetRequest(google.protobuf.message.Message):
         seed: builtins.int | None = ...,
         run_id: builtins.str = ...,
         options: global___EpisodeOptions | None = ...,
+        split: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_seed", b"_seed", "options", b"options", "seed", b"seed"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_seed", b"_seed", "options", b"options", "run_id", b"run_id", "seed", b"seed", "task_id", b"task_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_seed", b"_seed", "options", b"options", "run_id", b"run_id", "seed", b"seed", "split", b"split", "task_id", b"task_id"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_seed", b"_seed"]) -> typing.Literal["seed"] | None: ...
 
 global___ResetRequest = ResetRequest
@@ -673,6 +733,7 @@ class GradeRequest(google.protobuf.message.Message):
     RUN_ID_FIELD_NUMBER: builtins.int
     FRESH_FIELD_NUMBER: builtins.int
     REWARD_PROFILE_FIELD_NUMBER: builtins.int
+    SEED_FIELD_NUMBER: builtins.int
     task_id: builtins.str
     """A task id."""
     code: builtins.str
@@ -683,6 +744,8 @@ class GradeRequest(google.protobuf.message.Message):
     """Grade anew, although the verdict of an equal program may be known."""
     reward_profile: builtins.str
     """Weight profile; empty for the server's."""
+    seed: builtins.int
+    """Chooses the random inputs of the task. Not negative."""
     def __init__(
         self,
         *,
@@ -691,8 +754,9 @@ class GradeRequest(google.protobuf.message.Message):
         run_id: builtins.str = ...,
         fresh: builtins.bool = ...,
         reward_profile: builtins.str = ...,
+        seed: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["code", b"code", "fresh", b"fresh", "reward_profile", b"reward_profile", "run_id", b"run_id", "task_id", b"task_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["code", b"code", "fresh", b"fresh", "reward_profile", b"reward_profile", "run_id", b"run_id", "seed", b"seed", "task_id", b"task_id"]) -> None: ...
 
 global___GradeRequest = GradeRequest
 
@@ -728,6 +792,7 @@ class GradeGroupRequest(google.protobuf.message.Message):
     RUN_ID_FIELD_NUMBER: builtins.int
     FRESH_FIELD_NUMBER: builtins.int
     REWARD_PROFILE_FIELD_NUMBER: builtins.int
+    SEED_FIELD_NUMBER: builtins.int
     task_id: builtins.str
     """A task id."""
     run_id: builtins.str
@@ -738,6 +803,8 @@ class GradeGroupRequest(google.protobuf.message.Message):
     """
     reward_profile: builtins.str
     """Weight profile; empty for the server's."""
+    seed: builtins.int
+    """Chooses the random inputs of the task. Not negative."""
     @property
     def codes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Python sources, 1 to 256."""
@@ -750,8 +817,9 @@ class GradeGroupRequest(google.protobuf.message.Message):
         run_id: builtins.str = ...,
         fresh: builtins.bool = ...,
         reward_profile: builtins.str = ...,
+        seed: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["codes", b"codes", "fresh", b"fresh", "reward_profile", b"reward_profile", "run_id", b"run_id", "task_id", b"task_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["codes", b"codes", "fresh", b"fresh", "reward_profile", b"reward_profile", "run_id", b"run_id", "seed", b"seed", "task_id", b"task_id"]) -> None: ...
 
 global___GradeGroupRequest = GradeGroupRequest
 
@@ -796,6 +864,8 @@ class ProposeFixRequest(google.protobuf.message.Message):
     EPISODE_ID_FIELD_NUMBER: builtins.int
     CODE_FIELD_NUMBER: builtins.int
     ERROR_LOG_FIELD_NUMBER: builtins.int
+    DESCRIPTION_FIELD_NUMBER: builtins.int
+    RUN_ID_FIELD_NUMBER: builtins.int
     episode_id: builtins.str
     """The proposal repairs the last fix of this episode, or the best known one if that is better and
     the episode offers memory.
@@ -804,15 +874,21 @@ class ProposeFixRequest(google.protobuf.message.Message):
     """The proposal repairs this code, 1 to 262144 bytes of UTF-8 without NUL."""
     error_log: builtins.str
     """With code: what is known of its failure."""
+    description: builtins.str
+    """With code: what it should do. May be empty."""
+    run_id: builtins.str
+    """With code: the training run whose budget it counts for. May be empty."""
     def __init__(
         self,
         *,
         episode_id: builtins.str = ...,
         code: builtins.str = ...,
         error_log: builtins.str = ...,
+        description: builtins.str = ...,
+        run_id: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["code", b"code", "episode_id", b"episode_id", "subject", b"subject"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["code", b"code", "episode_id", b"episode_id", "error_log", b"error_log", "subject", b"subject"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["code", b"code", "description", b"description", "episode_id", b"episode_id", "error_log", b"error_log", "run_id", b"run_id", "subject", b"subject"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["subject", b"subject"]) -> typing.Literal["episode_id", "code"] | None: ...
 
 global___ProposeFixRequest = ProposeFixRequest
@@ -826,13 +902,26 @@ class ProposeFixResponse(google.protobuf.message.Message):
     CODE_FIELD_NUMBER: builtins.int
     METHOD_FIELD_NUMBER: builtins.int
     EXPLANATIONS_FIELD_NUMBER: builtins.int
+    ATTEMPTS_FIELD_NUMBER: builtins.int
+    DIFF_FIELD_NUMBER: builtins.int
+    USAGE_FIELD_NUMBER: builtins.int
     code: builtins.str
     """The repaired code; the same as before if nothing was found."""
     method: builtins.str
     """Who answered: "builtin" or the model's name."""
+    diff: builtins.str
+    """Unified diff from the code before to this one; empty if they are equal."""
     @property
     def explanations(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """What was changed and why."""
+
+    @property
+    def attempts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[codearena.v1.core_pb2.ProviderAttempt]:
+        """The providers that were asked, in that order; the last one answered."""
+
+    @property
+    def usage(self) -> codearena.v1.core_pb2.ModelUsage:
+        """What the proposal cost."""
 
     def __init__(
         self,
@@ -840,10 +929,73 @@ class ProposeFixResponse(google.protobuf.message.Message):
         code: builtins.str = ...,
         method: builtins.str = ...,
         explanations: collections.abc.Iterable[builtins.str] | None = ...,
+        attempts: collections.abc.Iterable[codearena.v1.core_pb2.ProviderAttempt] | None = ...,
+        diff: builtins.str = ...,
+        usage: codearena.v1.core_pb2.ModelUsage | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["code", b"code", "explanations", b"explanations", "method", b"method"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["usage", b"usage"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["attempts", b"attempts", "code", b"code", "diff", b"diff", "explanations", b"explanations", "method", b"method", "usage", b"usage"]) -> None: ...
 
 global___ProposeFixResponse = ProposeFixResponse
+
+@typing.final
+class ReviewFixRequest(google.protobuf.message.Message):
+    """Request of ReviewFix."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: builtins.int
+    TASK_ID_FIELD_NUMBER: builtins.int
+    DESCRIPTION_FIELD_NUMBER: builtins.int
+    BUGGY_CODE_FIELD_NUMBER: builtins.int
+    REFERENCE_CODE_FIELD_NUMBER: builtins.int
+    RUN_ID_FIELD_NUMBER: builtins.int
+    code: builtins.str
+    """The fix, 1 to 262144 bytes of UTF-8 without NUL."""
+    task_id: builtins.str
+    """The task that it is for; its description, buggy code and reference are then taken. May be empty."""
+    description: builtins.str
+    """Without a task: what the code should do. May be empty."""
+    buggy_code: builtins.str
+    """Without a task: the code before the fix. May be empty."""
+    reference_code: builtins.str
+    """Without a task: a good solution to compare with. May be empty."""
+    run_id: builtins.str
+    """The training run whose budget it counts for. May be empty."""
+    def __init__(
+        self,
+        *,
+        code: builtins.str = ...,
+        task_id: builtins.str = ...,
+        description: builtins.str = ...,
+        buggy_code: builtins.str = ...,
+        reference_code: builtins.str = ...,
+        run_id: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["buggy_code", b"buggy_code", "code", b"code", "description", b"description", "reference_code", b"reference_code", "run_id", b"run_id", "task_id", b"task_id"]) -> None: ...
+
+global___ReviewFixRequest = ReviewFixRequest
+
+@typing.final
+class ReviewFixResponse(google.protobuf.message.Message):
+    """Response of ReviewFix."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    OPINION_FIELD_NUMBER: builtins.int
+    @property
+    def opinion(self) -> codearena.v1.core_pb2.Opinion:
+        """What the judge thinks."""
+
+    def __init__(
+        self,
+        *,
+        opinion: codearena.v1.core_pb2.Opinion | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["opinion", b"opinion"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["opinion", b"opinion"]) -> None: ...
+
+global___ReviewFixResponse = ReviewFixResponse
 
 @typing.final
 class RunCodeRequest(google.protobuf.message.Message):
@@ -927,6 +1079,7 @@ class ListTasksRequest(google.protobuf.message.Message):
     PAGE_TOKEN_FIELD_NUMBER: builtins.int
     CATEGORY_FIELD_NUMBER: builtins.int
     DIFFICULTY_FIELD_NUMBER: builtins.int
+    SPLIT_FIELD_NUMBER: builtins.int
     page_size: builtins.int
     """At most this many tasks, 0 to 500; 0 means 50."""
     page_token: builtins.str
@@ -935,6 +1088,8 @@ class ListTasksRequest(google.protobuf.message.Message):
     """Only this category; empty for all."""
     difficulty: codearena.v1.core_pb2.Difficulty.ValueType
     """Only this difficulty; unspecified for all."""
+    split: builtins.str
+    """Only this split; empty for all."""
     def __init__(
         self,
         *,
@@ -942,8 +1097,9 @@ class ListTasksRequest(google.protobuf.message.Message):
         page_token: builtins.str = ...,
         category: builtins.str = ...,
         difficulty: codearena.v1.core_pb2.Difficulty.ValueType = ...,
+        split: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["category", b"category", "difficulty", b"difficulty", "page_size", b"page_size", "page_token", b"page_token"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["category", b"category", "difficulty", b"difficulty", "page_size", b"page_size", "page_token", b"page_token", "split", b"split"]) -> None: ...
 
 global___ListTasksRequest = ListTasksRequest
 

@@ -86,6 +86,11 @@ class EnvServiceStub(object):
                 request_serializer=codearena_dot_v1_dot_env__service__pb2.ProposeFixRequest.SerializeToString,
                 response_deserializer=codearena_dot_v1_dot_env__service__pb2.ProposeFixResponse.FromString,
                 _registered_method=True)
+        self.ReviewFix = channel.unary_unary(
+                '/codearena.v1.EnvService/ReviewFix',
+                request_serializer=codearena_dot_v1_dot_env__service__pb2.ReviewFixRequest.SerializeToString,
+                response_deserializer=codearena_dot_v1_dot_env__service__pb2.ReviewFixResponse.FromString,
+                _registered_method=True)
         self.RunCode = channel.unary_unary(
                 '/codearena.v1.EnvService/RunCode',
                 request_serializer=codearena_dot_v1_dot_env__service__pb2.RunCodeRequest.SerializeToString,
@@ -218,6 +223,13 @@ class EnvServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReviewFix(self, request, context):
+        """Asks the judge for its opinion of a fix, without running it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RunCode(self, request, context):
         """Runs any code in a sandbox: stdout, stderr, time and a complexity estimate.
         """
@@ -337,6 +349,11 @@ def add_EnvServiceServicer_to_server(servicer, server):
                     servicer.ProposeFix,
                     request_deserializer=codearena_dot_v1_dot_env__service__pb2.ProposeFixRequest.FromString,
                     response_serializer=codearena_dot_v1_dot_env__service__pb2.ProposeFixResponse.SerializeToString,
+            ),
+            'ReviewFix': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReviewFix,
+                    request_deserializer=codearena_dot_v1_dot_env__service__pb2.ReviewFixRequest.FromString,
+                    response_serializer=codearena_dot_v1_dot_env__service__pb2.ReviewFixResponse.SerializeToString,
             ),
             'RunCode': grpc.unary_unary_rpc_method_handler(
                     servicer.RunCode,
@@ -622,6 +639,33 @@ class EnvService(object):
             '/codearena.v1.EnvService/ProposeFix',
             codearena_dot_v1_dot_env__service__pb2.ProposeFixRequest.SerializeToString,
             codearena_dot_v1_dot_env__service__pb2.ProposeFixResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReviewFix(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/codearena.v1.EnvService/ReviewFix',
+            codearena_dot_v1_dot_env__service__pb2.ReviewFixRequest.SerializeToString,
+            codearena_dot_v1_dot_env__service__pb2.ReviewFixResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -88,6 +88,12 @@ class EnvServiceStub:
     ]
     """Proposes a repair of a piece of code."""
 
+    ReviewFix: grpc.UnaryUnaryMultiCallable[
+        codearena.v1.env_service_pb2.ReviewFixRequest,
+        codearena.v1.env_service_pb2.ReviewFixResponse,
+    ]
+    """Asks the judge for its opinion of a fix, without running it."""
+
     RunCode: grpc.UnaryUnaryMultiCallable[
         codearena.v1.env_service_pb2.RunCodeRequest,
         codearena.v1.env_service_pb2.RunCodeResponse,
@@ -223,6 +229,12 @@ class EnvServiceAsyncStub:
         codearena.v1.env_service_pb2.ProposeFixResponse,
     ]
     """Proposes a repair of a piece of code."""
+
+    ReviewFix: grpc.aio.UnaryUnaryMultiCallable[
+        codearena.v1.env_service_pb2.ReviewFixRequest,
+        codearena.v1.env_service_pb2.ReviewFixResponse,
+    ]
+    """Asks the judge for its opinion of a fix, without running it."""
 
     RunCode: grpc.aio.UnaryUnaryMultiCallable[
         codearena.v1.env_service_pb2.RunCodeRequest,
@@ -375,6 +387,14 @@ class EnvServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[codearena.v1.env_service_pb2.ProposeFixResponse, collections.abc.Awaitable[codearena.v1.env_service_pb2.ProposeFixResponse]]:
         """Proposes a repair of a piece of code."""
+
+    @abc.abstractmethod
+    def ReviewFix(
+        self,
+        request: codearena.v1.env_service_pb2.ReviewFixRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[codearena.v1.env_service_pb2.ReviewFixResponse, collections.abc.Awaitable[codearena.v1.env_service_pb2.ReviewFixResponse]]:
+        """Asks the judge for its opinion of a fix, without running it."""
 
     @abc.abstractmethod
     def RunCode(

@@ -26,35 +26,45 @@ from codearena.v1 import core_pb2 as codearena_dot_v1_dot_core__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#codearena/v1/executor_service.proto\x12\x0c\x63odearena.v1\x1a\x17\x63odearena/v1/core.proto\x1a\x1egoogle/protobuf/duration.proto\"\xbb\x01\n\x06Limits\x12+\n\x08\x63pu_time\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\twall_time\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x19\n\x0cmemory_bytes\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x19\n\x0coutput_bytes\x18\x04 \x01(\x03H\x01\x88\x01\x01\x42\x0f\n\r_memory_bytesB\x0f\n\r_output_bytes\"\x8f\x01\n\x04\x43\x61se\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06hidden\x18\x02 \x01(\x08\x12\r\n\x05setup\x18\x03 \x01(\t\x12\x0c\n\x04\x63\x61ll\x18\x04 \x01(\t\x12\x1a\n\x10\x65xpected_literal\x18\x05 \x01(\tH\x00\x12\x10\n\x06raises\x18\x06 \x01(\tH\x00\x12\x0f\n\x07\x63hecker\x18\x07 \x01(\tB\r\n\x0b\x65xpectation\"_\n\x06Growth\x12\r\n\x05setup\x18\x01 \x01(\t\x12\x0c\n\x04\x63\x61ll\x18\x02 \x01(\t\x12\r\n\x05sizes\x18\x03 \x03(\x03\x12)\n\x06\x62udget\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x8e\x01\n\x05Suite\x12!\n\x05\x63\x61ses\x18\x01 \x03(\x0b\x32\x12.codearena.v1.Case\x12$\n\x06growth\x18\x02 \x01(\x0b\x32\x14.codearena.v1.Growth\x12\x16\n\x0ereference_code\x18\x03 \x01(\t\x12$\n\x06limits\x18\x04 \x01(\x0b\x32\x14.codearena.v1.Limits\"u\n\x0e\x45xecuteRequest\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\"\n\x05suite\x18\x02 \x01(\x0b\x32\x13.codearena.v1.Suite\x12\x0e\n\x06run_id\x18\x03 \x01(\t\x12\r\n\x05\x66resh\x18\x04 \x01(\x08\x12\x12\n\nrun_weight\x18\x05 \x01(\x01\"\x90\x01\n\nStageTimes\x12(\n\x05queue\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\tprovision\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x07\x65xecute\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x8d\x03\n\x0f\x45xecuteResponse\x12&\n\x07outcome\x18\x01 \x01(\x0e\x32\x15.codearena.v1.Outcome\x12\x0e\n\x06loaded\x18\x02 \x01(\x08\x12\'\n\x05tests\x18\x03 \x03(\x0b\x32\x18.codearena.v1.TestResult\x12\x12\n\nload_error\x18\x04 \x01(\t\x12\x0e\n\x06output\x18\x05 \x01(\t\x12\x32\n\nefficiency\x18\x06 \x01(\x0b\x32\x1e.codearena.v1.EfficiencyReport\x12*\n\x05usage\x18\x07 \x01(\x0b\x32\x1b.codearena.v1.ResourceUsage\x12,\n\nviolations\x18\x08 \x01(\x0b\x32\x18.codearena.v1.Violations\x12-\n\x07\x62\x61\x63kend\x18\t \x01(\x0e\x32\x1c.codearena.v1.SandboxBackend\x12(\n\x06stages\x18\n \x01(\x0b\x32\x18.codearena.v1.StageTimes\x12\x0e\n\x06\x63\x61\x63hed\x18\x0b \x01(\x08\"{\n\x13\x45xecuteGroupRequest\x12\r\n\x05\x63odes\x18\x01 \x03(\t\x12\"\n\x05suite\x18\x02 \x01(\x0b\x32\x13.codearena.v1.Suite\x12\x0e\n\x06run_id\x18\x03 \x01(\t\x12\r\n\x05\x66resh\x18\x04 \x01(\x08\x12\x12\n\nrun_weight\x18\x05 \x01(\x01\"\x8c\x01\n\x14\x45xecuteGroupResponse\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x31\n\x08response\x18\x02 \x01(\x0b\x32\x1d.codearena.v1.ExecuteResponseH\x00\x12(\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x17.codearena.v1.ItemErrorH\x00\x42\x08\n\x06result\"r\n\x1d\x45xecutorServiceRunCodeRequest\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\r\n\x05stdin\x18\x02 \x01(\t\x12$\n\x06limits\x18\x03 \x01(\x0b\x32\x14.codearena.v1.Limits\x12\x0e\n\x06run_id\x18\x04 \x01(\t\"\x97\x02\n\x1e\x45xecutorServiceRunCodeResponse\x12&\n\x07outcome\x18\x01 \x01(\x0e\x32\x15.codearena.v1.Outcome\x12\x0e\n\x06stdout\x18\x02 \x01(\t\x12\x0e\n\x06stderr\x18\x03 \x01(\t\x12\x16\n\texit_code\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12*\n\x05usage\x18\x05 \x01(\x0b\x32\x1b.codearena.v1.ResourceUsage\x12,\n\nviolations\x18\x06 \x01(\x0b\x32\x18.codearena.v1.Violations\x12-\n\x07\x62\x61\x63kend\x18\x07 \x01(\x0e\x32\x1c.codearena.v1.SandboxBackendB\x0c\n\n_exit_code2\x98\x02\n\x0f\x45xecutorService\x12\x46\n\x07\x45xecute\x12\x1c.codearena.v1.ExecuteRequest\x1a\x1d.codearena.v1.ExecuteResponse\x12W\n\x0c\x45xecuteGroup\x12!.codearena.v1.ExecuteGroupRequest\x1a\".codearena.v1.ExecuteGroupResponse0\x01\x12\x64\n\x07RunCode\x12+.codearena.v1.ExecutorServiceRunCodeRequest\x1a,.codearena.v1.ExecutorServiceRunCodeResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#codearena/v1/executor_service.proto\x12\x0c\x63odearena.v1\x1a\x17\x63odearena/v1/core.proto\x1a\x1egoogle/protobuf/duration.proto\"\xbb\x01\n\x06Limits\x12+\n\x08\x63pu_time\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\twall_time\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x19\n\x0cmemory_bytes\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x19\n\x0coutput_bytes\x18\x04 \x01(\x03H\x01\x88\x01\x01\x42\x0f\n\r_memory_bytesB\x0f\n\r_output_bytes\"\x8f\x01\n\x04\x43\x61se\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06hidden\x18\x02 \x01(\x08\x12\r\n\x05setup\x18\x03 \x01(\t\x12\x0c\n\x04\x63\x61ll\x18\x04 \x01(\t\x12\x1a\n\x10\x65xpected_literal\x18\x05 \x01(\tH\x00\x12\x10\n\x06raises\x18\x06 \x01(\tH\x00\x12\x0f\n\x07\x63hecker\x18\x07 \x01(\tB\r\n\x0b\x65xpectation\"_\n\x06Growth\x12\r\n\x05setup\x18\x01 \x01(\t\x12\x0c\n\x04\x63\x61ll\x18\x02 \x01(\t\x12\r\n\x05sizes\x18\x03 \x03(\x03\x12)\n\x06\x62udget\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"p\n\x04\x44raw\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\x12\x0e\n\x06inputs\x18\x03 \x01(\t\x12\r\n\x05names\x18\x04 \x03(\t\x12\r\n\x05setup\x18\x05 \x01(\t\x12\x0c\n\x04\x63\x61ll\x18\x06 \x01(\t\x12\x0f\n\x07\x63hecker\x18\x07 \x01(\t\"c\n\x08TestCode\x12&\n\x05style\x18\x01 \x01(\x0e\x32\x17.codearena.v1.TestStyle\x12\x0e\n\x06module\x18\x02 \x01(\t\x12\x0f\n\x07visible\x18\x03 \x01(\t\x12\x0e\n\x06hidden\x18\x04 \x01(\t\"\xe1\x02\n\x05Suite\x12!\n\x05\x63\x61ses\x18\x01 \x03(\x0b\x32\x12.codearena.v1.Case\x12$\n\x06growth\x18\x02 \x01(\x0b\x32\x14.codearena.v1.Growth\x12\x16\n\x0ereference_code\x18\x03 \x01(\t\x12$\n\x06limits\x18\x04 \x01(\x0b\x32\x14.codearena.v1.Limits\x12!\n\x05\x64raws\x18\x05 \x03(\x0b\x32\x12.codearena.v1.Draw\x12\x11\n\tdraw_seed\x18\x06 \x01(\x04\x12%\n\x05tests\x18\x07 \x01(\x0b\x32\x16.codearena.v1.TestCode\x12\x11\n\tfunctions\x18\x08 \x03(\t\x12\x31\n\x07modules\x18\t \x03(\x0b\x32 .codearena.v1.Suite.ModulesEntry\x1a.\n\x0cModulesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"u\n\x0e\x45xecuteRequest\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\"\n\x05suite\x18\x02 \x01(\x0b\x32\x13.codearena.v1.Suite\x12\x0e\n\x06run_id\x18\x03 \x01(\t\x12\r\n\x05\x66resh\x18\x04 \x01(\x08\x12\x12\n\nrun_weight\x18\x05 \x01(\x01\"\x90\x01\n\nStageTimes\x12(\n\x05queue\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\tprovision\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x07\x65xecute\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x8d\x03\n\x0f\x45xecuteResponse\x12&\n\x07outcome\x18\x01 \x01(\x0e\x32\x15.codearena.v1.Outcome\x12\x0e\n\x06loaded\x18\x02 \x01(\x08\x12\'\n\x05tests\x18\x03 \x03(\x0b\x32\x18.codearena.v1.TestResult\x12\x12\n\nload_error\x18\x04 \x01(\t\x12\x0e\n\x06output\x18\x05 \x01(\t\x12\x32\n\nefficiency\x18\x06 \x01(\x0b\x32\x1e.codearena.v1.EfficiencyReport\x12*\n\x05usage\x18\x07 \x01(\x0b\x32\x1b.codearena.v1.ResourceUsage\x12,\n\nviolations\x18\x08 \x01(\x0b\x32\x18.codearena.v1.Violations\x12-\n\x07\x62\x61\x63kend\x18\t \x01(\x0e\x32\x1c.codearena.v1.SandboxBackend\x12(\n\x06stages\x18\n \x01(\x0b\x32\x18.codearena.v1.StageTimes\x12\x0e\n\x06\x63\x61\x63hed\x18\x0b \x01(\x08\"{\n\x13\x45xecuteGroupRequest\x12\r\n\x05\x63odes\x18\x01 \x03(\t\x12\"\n\x05suite\x18\x02 \x01(\x0b\x32\x13.codearena.v1.Suite\x12\x0e\n\x06run_id\x18\x03 \x01(\t\x12\r\n\x05\x66resh\x18\x04 \x01(\x08\x12\x12\n\nrun_weight\x18\x05 \x01(\x01\"\x8c\x01\n\x14\x45xecuteGroupResponse\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x31\n\x08response\x18\x02 \x01(\x0b\x32\x1d.codearena.v1.ExecuteResponseH\x00\x12(\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x17.codearena.v1.ItemErrorH\x00\x42\x08\n\x06result\"r\n\x1d\x45xecutorServiceRunCodeRequest\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\r\n\x05stdin\x18\x02 \x01(\t\x12$\n\x06limits\x18\x03 \x01(\x0b\x32\x14.codearena.v1.Limits\x12\x0e\n\x06run_id\x18\x04 \x01(\t\"\x97\x02\n\x1e\x45xecutorServiceRunCodeResponse\x12&\n\x07outcome\x18\x01 \x01(\x0e\x32\x15.codearena.v1.Outcome\x12\x0e\n\x06stdout\x18\x02 \x01(\t\x12\x0e\n\x06stderr\x18\x03 \x01(\t\x12\x16\n\texit_code\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12*\n\x05usage\x18\x05 \x01(\x0b\x32\x1b.codearena.v1.ResourceUsage\x12,\n\nviolations\x18\x06 \x01(\x0b\x32\x18.codearena.v1.Violations\x12-\n\x07\x62\x61\x63kend\x18\x07 \x01(\x0e\x32\x1c.codearena.v1.SandboxBackendB\x0c\n\n_exit_code*Y\n\tTestStyle\x12\x1a\n\x16TEST_STYLE_UNSPECIFIED\x10\x00\x12\x16\n\x12TEST_STYLE_ASSERTS\x10\x01\x12\x18\n\x14TEST_STYLE_FUNCTIONS\x10\x02\x32\x98\x02\n\x0f\x45xecutorService\x12\x46\n\x07\x45xecute\x12\x1c.codearena.v1.ExecuteRequest\x1a\x1d.codearena.v1.ExecuteResponse\x12W\n\x0c\x45xecuteGroup\x12!.codearena.v1.ExecuteGroupRequest\x1a\".codearena.v1.ExecuteGroupResponse0\x01\x12\x64\n\x07RunCode\x12+.codearena.v1.ExecutorServiceRunCodeRequest\x1a,.codearena.v1.ExecutorServiceRunCodeResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'codearena.v1.executor_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_SUITE_MODULESENTRY']._loaded_options = None
+  _globals['_SUITE_MODULESENTRY']._serialized_options = b'8\001'
+  _globals['_TESTSTYLE']._serialized_start=2446
+  _globals['_TESTSTYLE']._serialized_end=2535
   _globals['_LIMITS']._serialized_start=111
   _globals['_LIMITS']._serialized_end=298
   _globals['_CASE']._serialized_start=301
   _globals['_CASE']._serialized_end=444
   _globals['_GROWTH']._serialized_start=446
   _globals['_GROWTH']._serialized_end=541
-  _globals['_SUITE']._serialized_start=544
-  _globals['_SUITE']._serialized_end=686
-  _globals['_EXECUTEREQUEST']._serialized_start=688
-  _globals['_EXECUTEREQUEST']._serialized_end=805
-  _globals['_STAGETIMES']._serialized_start=808
-  _globals['_STAGETIMES']._serialized_end=952
-  _globals['_EXECUTERESPONSE']._serialized_start=955
-  _globals['_EXECUTERESPONSE']._serialized_end=1352
-  _globals['_EXECUTEGROUPREQUEST']._serialized_start=1354
-  _globals['_EXECUTEGROUPREQUEST']._serialized_end=1477
-  _globals['_EXECUTEGROUPRESPONSE']._serialized_start=1480
-  _globals['_EXECUTEGROUPRESPONSE']._serialized_end=1620
-  _globals['_EXECUTORSERVICERUNCODEREQUEST']._serialized_start=1622
-  _globals['_EXECUTORSERVICERUNCODEREQUEST']._serialized_end=1736
-  _globals['_EXECUTORSERVICERUNCODERESPONSE']._serialized_start=1739
-  _globals['_EXECUTORSERVICERUNCODERESPONSE']._serialized_end=2018
-  _globals['_EXECUTORSERVICE']._serialized_start=2021
-  _globals['_EXECUTORSERVICE']._serialized_end=2301
+  _globals['_DRAW']._serialized_start=543
+  _globals['_DRAW']._serialized_end=655
+  _globals['_TESTCODE']._serialized_start=657
+  _globals['_TESTCODE']._serialized_end=756
+  _globals['_SUITE']._serialized_start=759
+  _globals['_SUITE']._serialized_end=1112
+  _globals['_SUITE_MODULESENTRY']._serialized_start=1066
+  _globals['_SUITE_MODULESENTRY']._serialized_end=1112
+  _globals['_EXECUTEREQUEST']._serialized_start=1114
+  _globals['_EXECUTEREQUEST']._serialized_end=1231
+  _globals['_STAGETIMES']._serialized_start=1234
+  _globals['_STAGETIMES']._serialized_end=1378
+  _globals['_EXECUTERESPONSE']._serialized_start=1381
+  _globals['_EXECUTERESPONSE']._serialized_end=1778
+  _globals['_EXECUTEGROUPREQUEST']._serialized_start=1780
+  _globals['_EXECUTEGROUPREQUEST']._serialized_end=1903
+  _globals['_EXECUTEGROUPRESPONSE']._serialized_start=1906
+  _globals['_EXECUTEGROUPRESPONSE']._serialized_end=2046
+  _globals['_EXECUTORSERVICERUNCODEREQUEST']._serialized_start=2048
+  _globals['_EXECUTORSERVICERUNCODEREQUEST']._serialized_end=2162
+  _globals['_EXECUTORSERVICERUNCODERESPONSE']._serialized_start=2165
+  _globals['_EXECUTORSERVICERUNCODERESPONSE']._serialized_end=2444
+  _globals['_EXECUTORSERVICE']._serialized_start=2538
+  _globals['_EXECUTORSERVICE']._serialized_end=2818
 # @@protoc_insertion_point(module_scope)

@@ -9,10 +9,41 @@ import collections.abc
 import google.protobuf.descriptor
 import google.protobuf.duration_pb2
 import google.protobuf.internal.containers
+import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
+import sys
 import typing
 
+if sys.version_info >= (3, 10):
+    import typing as typing_extensions
+else:
+    import typing_extensions
+
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
+
+class _TestStyle:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _TestStyleEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_TestStyle.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    TEST_STYLE_UNSPECIFIED: _TestStyle.ValueType  # 0
+    """ASSERTS."""
+    TEST_STYLE_ASSERTS: _TestStyle.ValueType  # 1
+    """Each assert statement, of a script that runs from top to bottom."""
+    TEST_STYLE_FUNCTIONS: _TestStyle.ValueType  # 2
+    """Each function whose name begins with "test", and each such method of a unittest class."""
+
+class TestStyle(_TestStyle, metaclass=_TestStyleEnumTypeWrapper):
+    """What one test is in tests that are code."""
+
+TEST_STYLE_UNSPECIFIED: TestStyle.ValueType  # 0
+"""ASSERTS."""
+TEST_STYLE_ASSERTS: TestStyle.ValueType  # 1
+"""Each assert statement, of a script that runs from top to bottom."""
+TEST_STYLE_FUNCTIONS: TestStyle.ValueType  # 2
+"""Each function whose name begins with "test", and each such method of a unittest class."""
+global___TestStyle = TestStyle
 
 @typing.final
 class Limits(google.protobuf.message.Message):
@@ -139,6 +170,87 @@ class Growth(google.protobuf.message.Message):
 global___Growth = Growth
 
 @typing.final
+class Draw(google.protobuf.message.Message):
+    """Tests with random inputs. The inputs are drawn and the expected values computed, by the reference
+    solution, in sandboxes that never hold a submission, and once for equal suites.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    COUNT_FIELD_NUMBER: builtins.int
+    INPUTS_FIELD_NUMBER: builtins.int
+    NAMES_FIELD_NUMBER: builtins.int
+    SETUP_FIELD_NUMBER: builtins.int
+    CALL_FIELD_NUMBER: builtins.int
+    CHECKER_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """Name; the tests are "NAME 1", "NAME 2", … 1 to 80 characters."""
+    count: builtins.int
+    """How many tests, 1 to 100."""
+    inputs: builtins.str
+    """Python statements that bind `names`, from `rng`, a random.Random, and `case`, the test's number
+    from 0. They never enter a submission's sandbox.
+    """
+    setup: builtins.str
+    """As in Case."""
+    call: builtins.str
+    """As in Case."""
+    checker: builtins.str
+    """As in Case."""
+    @property
+    def names(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Names whose values a test is told; of builtin types."""
+
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        count: builtins.int = ...,
+        inputs: builtins.str = ...,
+        names: collections.abc.Iterable[builtins.str] | None = ...,
+        setup: builtins.str = ...,
+        call: builtins.str = ...,
+        checker: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["call", b"call", "checker", b"checker", "count", b"count", "inputs", b"inputs", "name", b"name", "names", b"names", "setup", b"setup"]) -> None: ...
+
+global___Draw = Draw
+
+@typing.final
+class TestCode(google.protobuf.message.Message):
+    """Tests that are Python code, as data sets have them. They run in an oracle: a sandbox that never
+    holds a submission, in which the functions under repair are proxies into the submission's.
+    Everything else of the module under repair is there as the reference solution has it.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    STYLE_FIELD_NUMBER: builtins.int
+    MODULE_FIELD_NUMBER: builtins.int
+    VISIBLE_FIELD_NUMBER: builtins.int
+    HIDDEN_FIELD_NUMBER: builtins.int
+    style: global___TestStyle.ValueType
+    """What one test is."""
+    module: builtins.str
+    """A module by whose name the tests may import what they test; empty for none."""
+    visible: builtins.str
+    """Tests that may be shown. May be empty."""
+    hidden: builtins.str
+    """Tests that are kept from the agent."""
+    def __init__(
+        self,
+        *,
+        style: global___TestStyle.ValueType = ...,
+        module: builtins.str = ...,
+        visible: builtins.str = ...,
+        hidden: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["hidden", b"hidden", "module", b"module", "style", b"style", "visible", b"visible"]) -> None: ...
+
+global___TestCode = TestCode
+
+@typing.final
 class Suite(google.protobuf.message.Message):
     """All that a program is graded against. Equal suites are measured once: the executor keeps the
     reference solution's cost by the suite's content.
@@ -146,15 +258,40 @@ class Suite(google.protobuf.message.Message):
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
+    @typing.final
+    class ModulesEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
     CASES_FIELD_NUMBER: builtins.int
     GROWTH_FIELD_NUMBER: builtins.int
     REFERENCE_CODE_FIELD_NUMBER: builtins.int
     LIMITS_FIELD_NUMBER: builtins.int
+    DRAWS_FIELD_NUMBER: builtins.int
+    DRAW_SEED_FIELD_NUMBER: builtins.int
+    TESTS_FIELD_NUMBER: builtins.int
+    FUNCTIONS_FIELD_NUMBER: builtins.int
+    MODULES_FIELD_NUMBER: builtins.int
     reference_code: builtins.str
     """A correct and efficient solution. It runs in sandboxes of its own, never beside a submission."""
+    draw_seed: builtins.int
+    """Chooses the random inputs of draws."""
     @property
     def cases(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Case]:
-        """The tests, 1 to 10000. Visible ones run first, whatever their order here."""
+        """The tests, at most 10000. Visible ones run first, whatever their order here. At least one, unless
+        there are `tests`.
+        """
 
     @property
     def growth(self) -> global___Growth:
@@ -164,6 +301,22 @@ class Suite(google.protobuf.message.Message):
     def limits(self) -> global___Limits:
         """Limits of each case."""
 
+    @property
+    def draws(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Draw]:
+        """Tests with random inputs, hidden, after the cases."""
+
+    @property
+    def tests(self) -> global___TestCode:
+        """Tests that are code, in place of cases and draws."""
+
+    @property
+    def functions(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Names of the functions under repair, for `tests`; the reference defines them."""
+
+    @property
+    def modules(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """Further modules by name, which programs may import."""
+
     def __init__(
         self,
         *,
@@ -171,9 +324,14 @@ class Suite(google.protobuf.message.Message):
         growth: global___Growth | None = ...,
         reference_code: builtins.str = ...,
         limits: global___Limits | None = ...,
+        draws: collections.abc.Iterable[global___Draw] | None = ...,
+        draw_seed: builtins.int = ...,
+        tests: global___TestCode | None = ...,
+        functions: collections.abc.Iterable[builtins.str] | None = ...,
+        modules: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["growth", b"growth", "limits", b"limits"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["cases", b"cases", "growth", b"growth", "limits", b"limits", "reference_code", b"reference_code"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["growth", b"growth", "limits", b"limits", "tests", b"tests"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["cases", b"cases", "draw_seed", b"draw_seed", "draws", b"draws", "functions", b"functions", "growth", b"growth", "limits", b"limits", "modules", b"modules", "reference_code", b"reference_code", "tests", b"tests"]) -> None: ...
 
 global___Suite = Suite
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from codearena.v1 import core_pb2 as codearena_dot_v1_dot_core__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n codearena/v1/judge_service.proto\x12\x0c\x63odearena.v1\x1a\x17\x63odearena/v1/core.proto\"]\n\x0cJudgeRequest\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x12\n\nbuggy_code\x18\x03 \x01(\t\x12\x16\n\x0ereference_code\x18\x04 \x01(\t\"\x93\x02\n\rJudgeResponse\x12\x18\n\x0b\x63orrectness\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x08security\x18\x02 \x01(\x01\x12\x0f\n\x07quality\x18\x03 \x01(\x01\x12\x1a\n\x12\x63orrectness_reason\x18\x04 \x01(\t\x12\x17\n\x0fsecurity_reason\x18\x05 \x01(\t\x12\x16\n\x0equality_reason\x18\x06 \x01(\t\x12)\n\x06source\x18\x07 \x01(\x0e\x32\x19.codearena.v1.JudgeSource\x12\r\n\x05model\x18\x08 \x01(\t\x12\x17\n\x0f\x66\x61llback_reason\x18\t \x01(\t\x12\x15\n\rprompt_digest\x18\n \x01(\tB\x0e\n\x0c_correctness\"\x9a\x01\n\x1dJudgeServiceProposeFixRequest\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x11\n\terror_log\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x19\n\x11previous_attempts\x18\x04 \x03(\t\x12\x18\n\x0blast_reward\x18\x05 \x01(\x01H\x00\x88\x01\x01\x42\x0e\n\x0c_last_reward\"T\n\x1eJudgeServiceProposeFixResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0e\n\x06method\x18\x02 \x01(\t\x12\x14\n\x0c\x65xplanations\x18\x03 \x03(\t2\xb9\x01\n\x0cJudgeService\x12@\n\x05Judge\x12\x1a.codearena.v1.JudgeRequest\x1a\x1b.codearena.v1.JudgeResponse\x12g\n\nProposeFix\x12+.codearena.v1.JudgeServiceProposeFixRequest\x1a,.codearena.v1.JudgeServiceProposeFixResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n codearena/v1/judge_service.proto\x12\x0c\x63odearena.v1\x1a\x17\x63odearena/v1/core.proto\"m\n\x0cJudgeRequest\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x12\n\nbuggy_code\x18\x03 \x01(\t\x12\x16\n\x0ereference_code\x18\x04 \x01(\t\x12\x0e\n\x06run_id\x18\x05 \x01(\t\"7\n\rJudgeResponse\x12&\n\x07opinion\x18\x01 \x01(\x0b\x32\x15.codearena.v1.Opinion\"\xde\x01\n\x1dJudgeServiceProposeFixRequest\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x11\n\terror_log\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x19\n\x11previous_attempts\x18\x04 \x03(\t\x12\x18\n\x0blast_reward\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x0e\n\x06run_id\x18\x06 \x01(\t\x12\x17\n\x0f\x62\x65st_known_code\x18\x07 \x01(\t\x12\x19\n\x11\x62\x65st_known_reward\x18\x08 \x01(\x01\x42\x0e\n\x0c_last_reward\"\xbc\x01\n\x1eJudgeServiceProposeFixResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0e\n\x06method\x18\x02 \x01(\t\x12\x14\n\x0c\x65xplanations\x18\x03 \x03(\t\x12/\n\x08\x61ttempts\x18\x04 \x03(\x0b\x32\x1d.codearena.v1.ProviderAttempt\x12\x0c\n\x04\x64iff\x18\x05 \x01(\t\x12\'\n\x05usage\x18\x06 \x01(\x0b\x32\x18.codearena.v1.ModelUsage2\xb9\x01\n\x0cJudgeService\x12@\n\x05Judge\x12\x1a.codearena.v1.JudgeRequest\x1a\x1b.codearena.v1.JudgeResponse\x12g\n\nProposeFix\x12+.codearena.v1.JudgeServiceProposeFixRequest\x1a,.codearena.v1.JudgeServiceProposeFixResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,13 +33,13 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'codearena.v1.judge_service_
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_JUDGEREQUEST']._serialized_start=75
-  _globals['_JUDGEREQUEST']._serialized_end=168
-  _globals['_JUDGERESPONSE']._serialized_start=171
-  _globals['_JUDGERESPONSE']._serialized_end=446
-  _globals['_JUDGESERVICEPROPOSEFIXREQUEST']._serialized_start=449
-  _globals['_JUDGESERVICEPROPOSEFIXREQUEST']._serialized_end=603
-  _globals['_JUDGESERVICEPROPOSEFIXRESPONSE']._serialized_start=605
-  _globals['_JUDGESERVICEPROPOSEFIXRESPONSE']._serialized_end=689
-  _globals['_JUDGESERVICE']._serialized_start=692
-  _globals['_JUDGESERVICE']._serialized_end=877
+  _globals['_JUDGEREQUEST']._serialized_end=184
+  _globals['_JUDGERESPONSE']._serialized_start=186
+  _globals['_JUDGERESPONSE']._serialized_end=241
+  _globals['_JUDGESERVICEPROPOSEFIXREQUEST']._serialized_start=244
+  _globals['_JUDGESERVICEPROPOSEFIXREQUEST']._serialized_end=466
+  _globals['_JUDGESERVICEPROPOSEFIXRESPONSE']._serialized_start=469
+  _globals['_JUDGESERVICEPROPOSEFIXRESPONSE']._serialized_end=657
+  _globals['_JUDGESERVICE']._serialized_start=660
+  _globals['_JUDGESERVICE']._serialized_end=845
 # @@protoc_insertion_point(module_scope)

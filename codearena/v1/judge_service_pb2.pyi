@@ -23,6 +23,7 @@ class JudgeRequest(google.protobuf.message.Message):
     DESCRIPTION_FIELD_NUMBER: builtins.int
     BUGGY_CODE_FIELD_NUMBER: builtins.int
     REFERENCE_CODE_FIELD_NUMBER: builtins.int
+    RUN_ID_FIELD_NUMBER: builtins.int
     code: builtins.str
     """The fix, 1 to 262144 bytes of UTF-8 without NUL. Data, never instructions."""
     description: builtins.str
@@ -31,6 +32,8 @@ class JudgeRequest(google.protobuf.message.Message):
     """The code the agent was given."""
     reference_code: builtins.str
     """A good solution to compare with. May be empty."""
+    run_id: builtins.str
+    """The training run whose budget the question counts for, at most 128 characters. May be empty."""
     def __init__(
         self,
         *,
@@ -38,8 +41,9 @@ class JudgeRequest(google.protobuf.message.Message):
         description: builtins.str = ...,
         buggy_code: builtins.str = ...,
         reference_code: builtins.str = ...,
+        run_id: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["buggy_code", b"buggy_code", "code", b"code", "description", b"description", "reference_code", b"reference_code"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["buggy_code", b"buggy_code", "code", b"code", "description", b"description", "reference_code", b"reference_code", "run_id", b"run_id"]) -> None: ...
 
 global___JudgeRequest = JudgeRequest
 
@@ -49,53 +53,18 @@ class JudgeResponse(google.protobuf.message.Message):
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
-    CORRECTNESS_FIELD_NUMBER: builtins.int
-    SECURITY_FIELD_NUMBER: builtins.int
-    QUALITY_FIELD_NUMBER: builtins.int
-    CORRECTNESS_REASON_FIELD_NUMBER: builtins.int
-    SECURITY_REASON_FIELD_NUMBER: builtins.int
-    QUALITY_REASON_FIELD_NUMBER: builtins.int
-    SOURCE_FIELD_NUMBER: builtins.int
-    MODEL_FIELD_NUMBER: builtins.int
-    FALLBACK_REASON_FIELD_NUMBER: builtins.int
-    PROMPT_DIGEST_FIELD_NUMBER: builtins.int
-    correctness: builtins.float
-    """In [0, 1]. Absent when the source is static: whether code is correct is then left to the tests."""
-    security: builtins.float
-    """In [0, 1]."""
-    quality: builtins.float
-    """In [0, 1]."""
-    correctness_reason: builtins.str
-    """One sentence why."""
-    security_reason: builtins.str
-    """One sentence why."""
-    quality_reason: builtins.str
-    """One sentence why."""
-    source: codearena.v1.core_pb2.JudgeSource.ValueType
-    """Who answered."""
-    model: builtins.str
-    """Model name; empty for the static judge."""
-    fallback_reason: builtins.str
-    """Why the static judge answered although a model is configured; empty otherwise."""
-    prompt_digest: builtins.str
-    """First 16 hex digits of the SHA-256 of the prompt; empty for the static judge."""
+    OPINION_FIELD_NUMBER: builtins.int
+    @property
+    def opinion(self) -> codearena.v1.core_pb2.Opinion:
+        """What the judge thinks."""
+
     def __init__(
         self,
         *,
-        correctness: builtins.float | None = ...,
-        security: builtins.float = ...,
-        quality: builtins.float = ...,
-        correctness_reason: builtins.str = ...,
-        security_reason: builtins.str = ...,
-        quality_reason: builtins.str = ...,
-        source: codearena.v1.core_pb2.JudgeSource.ValueType = ...,
-        model: builtins.str = ...,
-        fallback_reason: builtins.str = ...,
-        prompt_digest: builtins.str = ...,
+        opinion: codearena.v1.core_pb2.Opinion | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_correctness", b"_correctness", "correctness", b"correctness"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_correctness", b"_correctness", "correctness", b"correctness", "correctness_reason", b"correctness_reason", "fallback_reason", b"fallback_reason", "model", b"model", "prompt_digest", b"prompt_digest", "quality", b"quality", "quality_reason", b"quality_reason", "security", b"security", "security_reason", b"security_reason", "source", b"source"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["_correctness", b"_correctness"]) -> typing.Literal["correctness"] | None: ...
+    def HasField(self, field_name: typing.Literal["opinion", b"opinion"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["opinion", b"opinion"]) -> None: ...
 
 global___JudgeResponse = JudgeResponse
 
@@ -110,6 +79,9 @@ class JudgeServiceProposeFixRequest(google.protobuf.message.Message):
     DESCRIPTION_FIELD_NUMBER: builtins.int
     PREVIOUS_ATTEMPTS_FIELD_NUMBER: builtins.int
     LAST_REWARD_FIELD_NUMBER: builtins.int
+    RUN_ID_FIELD_NUMBER: builtins.int
+    BEST_KNOWN_CODE_FIELD_NUMBER: builtins.int
+    BEST_KNOWN_REWARD_FIELD_NUMBER: builtins.int
     code: builtins.str
     """The code to repair, 1 to 262144 bytes of UTF-8 without NUL."""
     error_log: builtins.str
@@ -118,6 +90,12 @@ class JudgeServiceProposeFixRequest(google.protobuf.message.Message):
     """What the code should do. May be empty."""
     last_reward: builtins.float
     """Reward of the last attempt; absent before the first one."""
+    run_id: builtins.str
+    """The training run whose budget the question counts for, at most 128 characters. May be empty."""
+    best_known_code: builtins.str
+    """The best fix that is known of this task, where the client asked for memory. May be empty."""
+    best_known_reward: builtins.float
+    """Its reward; 0 without one."""
     @property
     def previous_attempts(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Earlier attempts, oldest first, which the proposal should not repeat. At most 20."""
@@ -130,9 +108,12 @@ class JudgeServiceProposeFixRequest(google.protobuf.message.Message):
         description: builtins.str = ...,
         previous_attempts: collections.abc.Iterable[builtins.str] | None = ...,
         last_reward: builtins.float | None = ...,
+        run_id: builtins.str = ...,
+        best_known_code: builtins.str = ...,
+        best_known_reward: builtins.float = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_last_reward", b"_last_reward", "last_reward", b"last_reward"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_last_reward", b"_last_reward", "code", b"code", "description", b"description", "error_log", b"error_log", "last_reward", b"last_reward", "previous_attempts", b"previous_attempts"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_last_reward", b"_last_reward", "best_known_code", b"best_known_code", "best_known_reward", b"best_known_reward", "code", b"code", "description", b"description", "error_log", b"error_log", "last_reward", b"last_reward", "previous_attempts", b"previous_attempts", "run_id", b"run_id"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_last_reward", b"_last_reward"]) -> typing.Literal["last_reward"] | None: ...
 
 global___JudgeServiceProposeFixRequest = JudgeServiceProposeFixRequest
@@ -146,13 +127,26 @@ class JudgeServiceProposeFixResponse(google.protobuf.message.Message):
     CODE_FIELD_NUMBER: builtins.int
     METHOD_FIELD_NUMBER: builtins.int
     EXPLANATIONS_FIELD_NUMBER: builtins.int
+    ATTEMPTS_FIELD_NUMBER: builtins.int
+    DIFF_FIELD_NUMBER: builtins.int
+    USAGE_FIELD_NUMBER: builtins.int
     code: builtins.str
     """The repaired code. Equal to the request's code if nothing was found to repair."""
     method: builtins.str
     """Who answered: "builtin" or the model's name."""
+    diff: builtins.str
+    """Unified diff from the request's code to this one; empty if they are equal."""
     @property
     def explanations(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """What was changed and why, one sentence for each change."""
+
+    @property
+    def attempts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[codearena.v1.core_pb2.ProviderAttempt]:
+        """The providers that were asked, in that order; the last one answered."""
+
+    @property
+    def usage(self) -> codearena.v1.core_pb2.ModelUsage:
+        """What the proposal cost."""
 
     def __init__(
         self,
@@ -160,7 +154,11 @@ class JudgeServiceProposeFixResponse(google.protobuf.message.Message):
         code: builtins.str = ...,
         method: builtins.str = ...,
         explanations: collections.abc.Iterable[builtins.str] | None = ...,
+        attempts: collections.abc.Iterable[codearena.v1.core_pb2.ProviderAttempt] | None = ...,
+        diff: builtins.str = ...,
+        usage: codearena.v1.core_pb2.ModelUsage | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["code", b"code", "explanations", b"explanations", "method", b"method"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["usage", b"usage"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["attempts", b"attempts", "code", b"code", "diff", b"diff", "explanations", b"explanations", "method", b"method", "usage", b"usage"]) -> None: ...
 
 global___JudgeServiceProposeFixResponse = JudgeServiceProposeFixResponse

@@ -46,6 +46,17 @@ def check_text(text: str, field: str, limit_bytes: int | None = None) -> None:
         )
 
 
+def check_task_id(value: str, field: str, *, required: bool = True) -> None:
+    """Checks the id of a task, or a name that stands for several: an identifier with at most one slash.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT with INVALID_FIELD.
+    """
+    check_id(value, field, required=required)
+    if value.count("/") > 1:
+        raise invalid(reasons.ERROR_REASON_INVALID_FIELD, field, "has more than one slash; a pack's is NAMESPACE/ID")
+
+
 def check_id(value: str, field: str, *, required: bool = True, most: int = MAX_ID_CHARACTERS) -> None:
     """Checks an identifier: printable, not blank, at most `most` characters.
 

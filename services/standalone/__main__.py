@@ -6,6 +6,8 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from services.common import logs
@@ -13,38 +15,67 @@ from services.common.main import read_settings, run_until_done, variables
 from services.common.server import until_terminated
 from services.env.settings import EnvSettings
 from services.executor.settings import ExecutorSettings
+from services.gateway.settings import GatewaySettings
 from services.judge.settings import JudgeSettings
 from services.standalone.arena import Arena, arena
 
-_SETTINGS = (EnvSettings, ExecutorSettings, JudgeSettings)
+_SETTINGS = (EnvSettings, ExecutorSettings, JudgeSettings, GatewaySettings)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m services.standalone",
-        description="Runs env, executor and judge in one process, over gRPC on loopback. Ends at Ctrl-C or SIGTERM.",
+        description=(
+            "Runs env, executor, judge and gateway in one process, over gRPC on loopback. Ends at Ctrl-C or SIGTERM."
+        ),
         epilog="\n\n".join(f"{kind.__name__}: {variables(kind)}" for kind in _SETTINGS),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--port", type=int, help="gRPC port of the arena; 0 takes free ports and serves no metrics")
+    parser.add_argument(
+        "--http-port",
+        type=int,
+        help="port of OpenEnv and the dashboard; with --port 0 there is none without it",
+    )
+    parser.add_argument("--no-gateway", action="store_true", help="serve gRPC alone")
     parser.add_argument("--ready-file", type=Path, help="write the address there, as JSON, once the arena answers")
     return parser
 
 
-async def _serve(port: int | None, ready_file: Path | None) -> None:
-    async with arena(port=port, private=port == 0) as running:
-        if ready_file is not None:
-            _announce(running, ready_file)
+async def _serve(port: int | None, http_port: int | None, with_gateway: bool, ready_file: Path | None) -> None:
+    async with AsyncExitStack() as stack:
+        running = await stack.enter_async_context(arena(port=port, private=port == 0))
         sys.stderr.write(f"arena at {running.address}, sandbox: {running.sandbox.name} ({running.sandbox.reason})\n")
+        url = None
+        if with_gateway:
+            url = await stack.enter_async_context(_gateway(running, http_port))
+            sys.stderr.write(f"OpenEnv and dashboard at {url}\n")
+        if ready_file is not None:
+            _announce(running, url, ready_file)
         await until_terminated()
 
 
-def _announce(running: Arena, ready_file: Path) -> None:
+@asynccontextmanager
+async def _gateway(running: Arena, http_port: int | None) -> AsyncIterator[str]:
+    """Runs a gateway to an arena of this process; yields its URL."""
+    # its library takes seconds to import, which an arena without a gateway need not
+    from services.gateway.operations import RegistrySource
+    from services.gateway.service import gateway
+
+    changes = {"env_address": running.address} | ({} if http_port is None else {"port": http_port})
+    settings = GatewaySettings().model_copy(update=changes)
+    sources = {name: RegistrySource(registry) for name, registry in running.registries.items()}
+    async with gateway(settings, sources) as served:
+        yield served.url
+
+
+def _announce(running: Arena, url: str | None, ready_file: Path) -> None:
     """Writes the file in one move, so that whoever waits for it never reads half of it."""
     content = {
         "address": running.address,
         "executor_address": running.executor_address,
         "judge_address": running.judge_address,
+        "url": url,
         "sandbox": running.sandbox.name,
         "reason": running.sandbox.reason,
         "pid": os.getpid(),
@@ -59,7 +90,8 @@ def main() -> int:
     arguments = _parser().parse_args()
     settings = [read_settings(kind) for kind in _SETTINGS]
     logs.configure(settings[0].log_level, settings[0].log_format)
-    return run_until_done(_serve(arguments.port, arguments.ready_file))
+    with_gateway = not arguments.no_gateway and (arguments.port != 0 or arguments.http_port is not None)
+    return run_until_done(_serve(arguments.port, arguments.http_port, with_gateway, arguments.ready_file))
 
 
 if __name__ == "__main__":

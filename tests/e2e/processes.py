@@ -41,10 +41,12 @@ class Processes:
     Attributes:
         folder: Data directory and logs.
         running: Process by name.
+        settings: Further variables of every service.
     """
 
     folder: Path
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         ports = free_ports(2 * len(NAMES))
@@ -76,7 +78,7 @@ class Processes:
             self.running[name] = subprocess.Popen(
                 [sys.executable, "-m", f"services.{name}"],
                 cwd=ROOT,
-                env=plain_environment(**variables),
+                env=plain_environment(**variables, **self.settings),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -101,9 +103,9 @@ class Processes:
 
 
 @contextlib.contextmanager
-def processes(folder: Path) -> Iterator[Processes]:
+def processes(folder: Path, **settings: str) -> Iterator[Processes]:
     """Runs all three services while the block runs; kills what is then left of them."""
-    services = Processes(folder)
+    services = Processes(folder, settings=settings)
     try:
         for name in NAMES:
             services.start(name)

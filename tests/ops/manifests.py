@@ -14,11 +14,13 @@ from codearena.v1 import env_service_pb2, executor_service_pb2, judge_service_pb
 from services.common.settings import PeerSettings, ServiceSettings
 from services.env.settings import EnvSettings
 from services.executor.settings import ExecutorSettings
+from services.gateway.settings import GatewaySettings
 from services.judge.settings import JudgeSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = ROOT / "k8s/base"
 SERVICES: dict[str, type[ServiceSettings]] = {"env": EnvSettings, "executor": ExecutorSettings, "judge": JudgeSettings}
+SETTINGS: dict[str, type[ServiceSettings]] = SERVICES | {"gateway": GatewaySettings}
 CONTRACTS = {
     "env": env_service_pb2.DESCRIPTOR.services_by_name["EnvService"].full_name,
     "executor": executor_service_pb2.DESCRIPTOR.services_by_name["ExecutorService"].full_name,
@@ -30,18 +32,20 @@ IMAGES = {f"codearena-{name}" for name in DOCKERFILES}
 
 def default_of(service: str, field: str) -> Any:
     """Returns the value that a service has for a field of its settings where no variable sets it."""
-    return SERVICES[service].model_fields[field].default
+    return SETTINGS[service].model_fields[field].default
 
 
 def variables(service: str) -> set[str]:
     """Returns the environment variables that a service reads."""
-    kinds = [SERVICES[service], PeerSettings]
+    kinds = [SETTINGS[service], PeerSettings]
     return {variable for kind in kinds for variable in _variables(kind)}
 
 
 def _variables(kind: Any) -> Iterator[str]:
     for name, field in kind.model_fields.items():
         alias = field.validation_alias
+        if name == "metrics_port" and alias is None:
+            continue  # the gateway's metrics are on its only port
         yield alias if isinstance(alias, str) else f"CODEARENA_{name.upper()}"
 
 

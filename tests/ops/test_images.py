@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from docker.utils.build import exclude_paths
 
-from tests.ops.manifests import DOCKERFILES, ROOT, SERVICES, default_of, instructions, last_stage
+from tests.ops.manifests import DOCKERFILES, ROOT, SETTINGS, default_of, instructions, last_stage
 
 each = pytest.mark.parametrize("name", sorted(DOCKERFILES))
 
@@ -44,18 +44,23 @@ def test_it_runs_without_root_and_ends_on_sigterm(name):
 @each
 def test_it_knows_whether_it_is_healthy(name):
     port = {"standalone": "ENV"}.get(name, name.upper())
-    assert only(of_kind(name, "HEALTHCHECK")).endswith(f'--address "127.0.0.1:${{CODEARENA_{port}_PORT}}" health')
+    check = only(of_kind(name, "HEALTHCHECK"))
+    if name == "gateway":
+        assert "/health" in check
+        assert "CODEARENA_GATEWAY_PORT" in check
+    else:
+        assert check.endswith(f'--address "127.0.0.1:${{CODEARENA_{port}_PORT}}" health')
 
 
 @each
 def test_it_says_where_it_listens(name):
     ports = {int(port) for port in only(of_kind(name, "EXPOSE")).split()}
-    expected = {default_of(one, field) for one in SERVICES for field in ("port", "metrics_port")}
+    expected = {default_of(one, field) for one in SETTINGS for field in ("port", "metrics_port")}
     if name == "standalone":
         expected -= {default_of(one, "port") for one in ("executor", "judge")}
     else:
         expected = {default_of(name, field) for field in ("port", "metrics_port")}
-    assert ports == expected
+    assert ports == expected - {None}
 
 
 @each
@@ -75,7 +80,16 @@ def test_the_build_context_holds_what_is_copied(name):
 
 def test_the_build_context_holds_nothing_else():
     tops = {Path(file).parts[0] for file in context_files()}
-    assert tops <= {"LICENSE", "README.md", "pyproject.toml", "codearena", "services", "tasks", ".dockerignore"}
+    assert tops <= {
+        "LICENSE",
+        "README.md",
+        "pyproject.toml",
+        "codearena",
+        "dashboard",
+        "services",
+        "tasks",
+        ".dockerignore",
+    }
     assert not [file for file in context_files() if "__pycache__" in file]
 
 

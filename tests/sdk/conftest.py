@@ -109,6 +109,8 @@ def a_task(task_id: str = "easy-1", difficulty: str = "DIFFICULTY_EASY") -> pb.T
         function_name="count",
         visible_tests=[pb.VisibleTest(name="one", call="count('a')", expected="1")],
         hidden_test_count=4,
+        modules={"vowels": "VOWELS = 'aeiou'\n"},
+        split="train",
     )
 
 
@@ -258,6 +260,21 @@ DEFAULTS: dict[str, Callable[[Any], Any]] = {
     ),
     "ProposeFix": lambda request: pb.ProposeFixResponse(
         code=request.code + "# fixed\n", method="builtin", explanations=["a loop"]
+    ),
+    "ReviewFix": lambda request: pb.ReviewFixResponse(
+        opinion=core_pb2.Opinion(
+            security=0.9,
+            quality=0.8,
+            security_reason="It is safe.",
+            provenance=core_pb2.JudgeProvenance(
+                source="JUDGE_SOURCE_LLM",
+                model="m",
+                prompt_digest="0123456789abcdef",
+                answer_count=3,
+                spread=0.1,
+                usage=core_pb2.ModelUsage(prompt_tokens=90, completion_tokens=10, cost_usd=0.5),
+            ),
+        )
     ),
     "RunCode": lambda request: pb.RunCodeResponse(outcome="OUTCOME_PASSED", stdout=request.stdin.upper(), exit_code=0),
     "ListTasks": lambda request: pb.ListTasksResponse(tasks=[a_task()], total_count=1),

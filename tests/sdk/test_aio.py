@@ -23,6 +23,7 @@ async def aclient(fake):
         ("close_episode", ("ep_1",)),
         ("grade", ("easy-1", "x = 1")),
         ("propose_fix", ("x = 1",)),
+        ("review_fix", ("x = 1",)),
         ("run_code", ("print()",)),
         ("get_task", ("easy-1",)),
         ("health", ()),
@@ -59,6 +60,16 @@ async def test_group_and_list_are_async_iterators(fake, aclient):
     assert [index async for index, _ in aclient.grade_group("easy-1", ["a", "b"], fresh=True)] == [1, 0]
     assert fake.requests("GradeGroup")[0].fresh
     assert [task.task_id async for task in aclient.list_tasks()] == ["easy-1"]
+
+
+async def test_splits_and_seeds_are_sent(fake, aclient):
+    await aclient.reset(split="train")
+    [task async for task in aclient.list_tasks(split="test")]
+    await aclient.grade("easy-1", "x = 1", seed=7)
+    [item async for item in aclient.grade_group("easy-1", ["x = 1", "x = 2"], seed=8)]
+    assert fake.requests("Reset")[0].split == "train"
+    assert fake.requests("ListTasks")[0].split == "test"
+    assert (fake.requests("Grade")[0].seed, fake.requests("GradeGroup")[0].seed) == (7, 8)
 
 
 async def test_errors_are_the_same(fake, aclient):

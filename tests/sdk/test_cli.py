@@ -69,6 +69,24 @@ def test_tasks_list(run, fake):
     assert task["visible_tests"] == [{"name": "one", "call": "count('a')", "expected": "1"}]
 
 
+def test_tasks_list_of_a_split(run, fake):
+    assert run("tasks", "list", "--split", "validation").exit_code == 0
+    assert fake.requests("ListTasks")[0].split == "validation"
+    assert run("tasks", "list", "--split", "holdout").exit_code == 2
+
+
+def test_tasks_show_tells_split_and_modules(run):
+    shown = run("tasks", "show", "easy-1").stdout
+    assert "easy | easy | train | repairs count()" in shown
+    assert "vowels.py, not to be changed:\nVOWELS = 'aeiou'" in shown
+
+
+def test_grade_with_a_seed(run, fake, fix):
+    assert run("grade", "easy-1", fix, "--seed", "7").exit_code == 0
+    assert fake.requests("Grade")[0].seed == 7
+    assert run("grade", "easy-1", fix, "--seed", "-1").exit_code == 2
+
+
 def test_tasks_show(run):
     done = run("tasks", "show", "easy-1")
     assert done.exit_code == 0
@@ -248,10 +266,17 @@ def test_help_teaches(command):
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
     """A checkout, as the working directory, whose commands write down what they were told and wait for the end."""
-    package = tmp_path / "services" / "standalone"
-    package.mkdir(parents=True)
-    for name in ("__init__", "standalone/__init__", "standalone/__main__"):
-        (tmp_path / "services" / f"{name}.py").touch()
+    services = tmp_path / "services"
+    for folder in ("standalone", "authoring/check"):
+        (services / folder).mkdir(parents=True)
+    for name in (
+        "__init__",
+        "standalone/__init__",
+        "standalone/__main__",
+        "authoring/__init__",
+        "authoring/check/__init__",
+    ):
+        (services / f"{name}.py").touch()
     program = """
         import json, signal, sys
         from pathlib import Path
@@ -265,8 +290,8 @@ def checkout(tmp_path, monkeypatch):
             signal.pause()
         sys.exit(1)
     """
-    for name in ("check_tasks", "certify"):
-        (package / f"{name}.py").write_text(textwrap.dedent(program))
+    for name in ("authoring/check/__main__", "standalone/certify"):
+        (services / f"{name}.py").write_text(textwrap.dedent(program))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -274,7 +299,10 @@ def checkout(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["check", "mine", "--repeat", "3", "--json"], ["--repeat", "3", "--json", "--", "mine"]),
+        (
+            ["check", "mine", "--seeds", "3", "--json"],
+            [*("--seeds", "3", "--mutants", "60", "--least", "0.85", "--strength", "0.95", "--json", "--", "mine")],
+        ),
         (
             ["certify"],
             ["--runs", "20", "--flake-limit", "0.0", "--deviation-limit", "0.005", "--"],

@@ -4,7 +4,7 @@ import grpc
 import pytest
 
 import codearena
-from codearena import ArenaClient, Difficulty, ErrorReason, Outcome, ServingStatus, TLSConfig
+from codearena import ArenaClient, Difficulty, ErrorReason, JudgeSource, Outcome, ServingStatus, TLSConfig
 from codearena.v1 import core_pb2
 from codearena.v1 import env_service_pb2 as pb
 
@@ -162,6 +162,17 @@ def test_dropped_group_is_cancelled(fake, client, make):
     assert client.get_task("easy-1").task_id == "easy-1"
 
 
+def test_review_fix(fake, client):
+    review = client.review_fix("x = 1\n", task_id="easy-1", run_id="r")
+    assert (review.correctness, review.security, review.quality) == (None, 0.9, 0.8)
+    assert review.security_reason == "It is safe."
+    source = review.provenance
+    assert (source.source, source.model, source.answer_count, source.spread) == (JudgeSource.LLM, "m", 3, 0.1)
+    assert (source.usage.prompt_tokens, source.usage.completion_tokens, source.usage.cost_usd) == (90, 10, 0.5)
+    (request,) = fake.requests("ReviewFix")
+    assert (request.code, request.task_id, request.run_id) == ("x = 1\n", "easy-1", "r")
+
+
 def test_propose_fix_for_code_and_for_an_episode(fake, client):
     proposal = client.propose_fix("x = 1\n", error_log="no")
     assert (proposal.code, proposal.method, proposal.explanations) == (
@@ -202,6 +213,23 @@ def test_list_that_does_not_advance_is_an_error(fake, client):
     fake.responses["ListTasks"] = lambda request: pb.ListTasksResponse(next_page_token="same")
     with pytest.raises(codearena.InternalError, match="advance"):
         list(client.list_tasks())
+
+
+def test_splits_and_seeds_are_sent(fake, client):
+    client.reset(split="train")
+    list(client.list_tasks(split="test"))
+    client.grade("easy-1", "x = 1", seed=7)
+    list(client.grade_group("easy-1", ["x = 1", "x = 2"], seed=8))
+    assert fake.requests("Reset")[0].split == "train"
+    assert fake.requests("ListTasks")[0].split == "test"
+    assert (fake.requests("Grade")[0].seed, fake.requests("GradeGroup")[0].seed) == (7, 8)
+
+
+def test_a_task_has_modules_and_a_split(client):
+    task = client.get_task("easy-1")
+    assert (task.modules, task.split) == ({"vowels": "VOWELS = 'aeiou'\n"}, "train")
+    assert client.reset("easy-1").task == task
+    assert len({task, client.get_task("easy-1")}) == 1
 
 
 def test_get_task(client):
@@ -258,6 +286,9 @@ def test_lone_surrogates_are_refused_before_sending(fake, client, call):
         lambda arena: arena.step("ep_1", "x", 7),
         lambda arena: arena.grade("easy-1", None),
         lambda arena: arena.grade("easy-1", "x", fresh=1),
+        lambda arena: arena.grade("easy-1", "x", seed=None),
+        lambda arena: arena.reset(split=None),
+        lambda arena: arena.list_tasks(split=1),
         lambda arena: arena.grade_group("easy-1", ["x"], fresh="no"),
         lambda arena: arena.grade_group("easy-1", "a string"),
         lambda arena: arena.grade_group("easy-1", 3),
@@ -280,6 +311,8 @@ def test_wrong_types_are_type_errors(fake, client, call):
     [
         lambda arena: arena.reset(seed=-1),
         lambda arena: arena.reset(seed=2**63),
+        lambda arena: arena.grade("easy-1", "x", seed=-1),
+        lambda arena: arena.grade_group("easy-1", ["x"], seed=2**63),
         lambda arena: arena.list_tasks(difficulty="impossible"),
         lambda arena: arena.list_tasks(page_size=-1),
         lambda arena: arena.list_tasks(page_size=2**31),

@@ -10,6 +10,7 @@ import pytest
 import codearena
 
 PUBLIC = [
+    "REWARD_COMPONENTS",
     "ArenaClient",
     "ArenaError",
     "AsyncArenaClient",
@@ -31,19 +32,23 @@ PUBLIC = [
     "Grade",
     "InternalError",
     "InvalidArgumentError",
+    "JudgeProvenance",
     "JudgeSource",
     "Memory",
     "MemoryFileError",
+    "ModelUsage",
     "NotFoundError",
     "Observation",
     "Outcome",
     "PermissionDeniedError",
     "Proposal",
+    "ProviderAttempt",
     "QueueFullError",
     "QuotaExceededError",
     "RescoredStep",
     "ResourceUsage",
     "RetryableError",
+    "Review",
     "RewardBreakdown",
     "RewardMode",
     "Run",
@@ -69,7 +74,7 @@ PUBLIC = [
 
 def test_all_is_pinned_and_sorted():
     assert codearena.__all__ == PUBLIC
-    assert sorted(PUBLIC) == PUBLIC
+    assert sorted(PUBLIC, key=lambda name: (not name.isupper(), name)) == PUBLIC  # constants first
 
 
 def test_all_holds_every_public_name():

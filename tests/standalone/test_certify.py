@@ -26,9 +26,9 @@ MANY = (
 
 
 @pytest.fixture
-def environment(tmp_path):
+def environment(own_state):
     env = {name: value for name, value in os.environ.items() if not name.startswith("CODEARENA_")}
-    return env | {"CODEARENA_SANDBOX_BACKEND": "process", "CODEARENA_DATA_DIR": str(tmp_path / "data")}
+    return env | own_state
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_a_steady_task_is_certified(certify, write_task, tmp_path):
     done = certify("--runs", "4", "--flake-limit", "0.25", "--deviation-limit", "0.5", "--json", folder)
     assert done.returncode == 0, done.stderr
     assert "1 of 1 tasks certified" in done.stderr
-    kept = read_certificates(tmp_path / "data" / "certificates.json")
+    kept = read_certificates(tmp_path / "certificates.json")
     assert json.loads(done.stdout)["certificates"][0]["digest"] == kept.certificates[0].digest
     (certificate,) = kept.certificates
     (task,) = load_catalogue([folder])
@@ -93,7 +93,7 @@ def test_without_a_sandbox_nothing_is_certified(certify, write_task, tmp_path, e
     done = certify("--runs", "2", write_task())
     assert done.returncode == 3
     assert done.stderr.startswith("not certified: ")
-    assert not (tmp_path / "data" / "certificates.json").exists()
+    assert not (tmp_path / "certificates.json").exists()
 
 
 @pytest.mark.parametrize("arguments", [["--runs", "1"], ["--load", "0"], ["--flake-limit", "2"]], ids=" ".join)
@@ -119,4 +119,4 @@ def test_interruption_leaves_neither_load_nor_certificate(write_task, environmen
     assert said.splitlines()[-1] == "interrupted: no certificate was written"
     assert "Traceback" not in said
     assert burners_of(process.pid) == []
-    assert not (tmp_path / "data" / "certificates.json").exists()
+    assert not (tmp_path / "certificates.json").exists()

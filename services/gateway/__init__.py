@@ -1,0 +1,1 @@
+"""HTTP and WebSocket: an OpenEnv server and the dashboard, in front of the env service."""
