@@ -78,7 +78,7 @@ draws:
 
 
 async def test_a_reference_that_flakes_on_some_seeds_is_told(proof):
-    unseeded = "import random\n      return 2 * x if x < 3 or random.random() < 0.5 else 0"
+    unseeded = "import random\n      return 2 * x if x in (3, 5) or random.random() < 0.5 else 0"
     found = await proof(("return 2 * x", unseeded), ("cases:", FLAKY + "cases:"), terms=Terms(seeds=20, mutants=0))
     assert "does not pass with full efficiency (seed" in found.problems[0]
 
