@@ -66,10 +66,29 @@ class ServiceSettings(FromEnvironment):
     max_connection_age_seconds: int | None = Field(
         default=None, ge=1, description="Close connections of this age, so that clients rebalance."
     )
-    token: SecretStr | None = Field(default=None, description="Bearer token that callers must send.")
-    tls_certificate_file: Path | None = None
-    tls_key_file: Path | None = None
+    health_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="Port of grpc.health.v1 alone, in plain text and without a certificate, for probes; unset: none.",
+    )
+    token: SecretStr | None = Field(
+        default=None, min_length=1, description="Bearer token that callers must send; it may do everything."
+    )
+    tokens_file: Path | None = Field(
+        default=None, description="YAML file of further tokens with scopes and quotas; see docs/security.md."
+    )
+    tls_certificate_file: Path | None = Field(default=None, description="PEM file; with the key, serve TLS.")
+    tls_key_file: Path | None = Field(default=None, description="PEM file of its key.")
     tls_client_ca_file: Path | None = Field(default=None, description="Demand client certificates of this CA.")
+    tls_allowed_clients: tuple[str, ...] = Field(
+        default=(),
+        description="JSON list of URIs (SPIFFE ids) and DNS names; a client's certificate must have one of them. "
+        "Empty: any of the CA.",
+    )
+    audit_file: Path | None = Field(
+        default=None, description="File of the audit log, - for stdout; unset: in the service's own log."
+    )
 
     @model_validator(mode="after")
     def _tls_is_whole(self) -> ServiceSettings:
@@ -77,6 +96,8 @@ class ServiceSettings(FromEnvironment):
             raise ValueError("CODEARENA_TLS_CERTIFICATE_FILE and CODEARENA_TLS_KEY_FILE go together")
         if self.tls_client_ca_file is not None and self.tls_certificate_file is None:
             raise ValueError("CODEARENA_TLS_CLIENT_CA_FILE needs CODEARENA_TLS_CERTIFICATE_FILE")
+        if self.tls_allowed_clients and self.tls_client_ca_file is None:
+            raise ValueError("CODEARENA_TLS_ALLOWED_CLIENTS needs CODEARENA_TLS_CLIENT_CA_FILE")
         return self
 
     @property
@@ -89,4 +110,17 @@ class PeerSettings(FromEnvironment):
     """How a service reaches the others."""
 
     peer_ca_file: Path | None = Field(default=None, description="Speak TLS to peers and trust this CA.")
+    peer_certificate_file: Path | None = Field(default=None, description="PEM file to show to peers, for mutual TLS.")
+    peer_key_file: Path | None = Field(default=None, description="PEM file of its key.")
     token: SecretStr | None = None
+    peer_token: SecretStr | None = Field(
+        default=None, min_length=1, description="Bearer token for peers; unset takes CODEARENA_TOKEN."
+    )
+
+    @model_validator(mode="after")
+    def _pair_is_whole(self) -> PeerSettings:
+        if (self.peer_certificate_file is None) != (self.peer_key_file is None):
+            raise ValueError("CODEARENA_PEER_CERTIFICATE_FILE and CODEARENA_PEER_KEY_FILE go together")
+        if self.peer_certificate_file is not None and self.peer_ca_file is None:
+            raise ValueError("CODEARENA_PEER_CERTIFICATE_FILE needs CODEARENA_PEER_CA_FILE")
+        return self
