@@ -111,7 +111,7 @@ async def gateway(
             renewing = asyncio.create_task(own.renew(server.config.ssl))
             stack.push_async_callback(_cancelled, renewing)
             port = listening.getsockname()[1]
-            audit.record("started", port=port, settings=settings.model_dump(mode="json", exclude_unset=True))
+            audit.note("started", port=port, settings=settings.model_dump(mode="json", exclude_unset=True))
             structlog.get_logger("gateway").info("serving", host=settings.host, port=port)
             scheme = "http" if settings.tls_certificate_file is None else "https"
             yield RunningGateway(port, f"{scheme}://{_host(settings.host)}:{port}", registry)
@@ -120,7 +120,7 @@ async def gateway(
             server.should_exit = True
             await serving
             await link.aclose()
-            audit.record("stopped")
+            audit.note("stopped")
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:
