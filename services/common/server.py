@@ -17,6 +17,7 @@ from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry
 
+from services.common import tracing_interceptor
 from services.common.channel import MAX_MESSAGE_BYTES
 from services.common.interceptor import BoundaryInterceptor
 from services.common.logs import trace_of
@@ -75,7 +76,8 @@ class RunningServer:
         build_info(registry, service.name, metadata.version("codearena-rl"))
         token = settings.token.get_secret_value() if settings.token else None
         self._server = grpc.aio.server(
-            interceptors=[BoundaryInterceptor(metrics, token)], options=_server_options(settings)
+            interceptors=[*tracing_interceptor.interceptors(), BoundaryInterceptor(metrics, token)],
+            options=_server_options(settings),
         )
         self._registry = registry
         self._endpoint: MetricsEndpoint | None = None

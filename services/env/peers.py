@@ -13,6 +13,7 @@ from codearena.v1 import executor_service_pb2 as executor
 from codearena.v1 import judge_service_pb2 as judging
 from codearena.v1.executor_service_pb2_grpc import ExecutorServiceStub
 from codearena.v1.judge_service_pb2_grpc import JudgeServiceStub
+from services.common import tracing
 from services.common.channel import call_metadata, peer_channel
 from services.common.errors import Reason, StatusError, from_rpc_error
 from services.common.settings import PeerSettings
@@ -47,11 +48,11 @@ class Peers:
         self._channels = (peer_channel(executor_address, settings), peer_channel(judge_address, settings))
         self._executor = cast("ExecutorServiceAsyncStub", ExecutorServiceStub(self._channels[0]))
         self._judge = cast("JudgeServiceAsyncStub", JudgeServiceStub(self._channels[1]))
-        self._metadata = call_metadata(settings)
+        self._settings = settings
 
     async def execute(self, request: executor.ExecuteRequest, timeout: float) -> executor.ExecuteResponse:
         """Grades a program, within `timeout` seconds."""
-        return await _executor(self._executor.Execute(request, timeout=timeout, metadata=self._metadata))
+        return await _executor(self._executor.Execute(request, timeout=timeout, metadata=self._metadata()))
 
     async def execute_group(
         self, request: executor.ExecuteGroupRequest, timeout: float
@@ -61,7 +62,7 @@ class Peers:
         Yields:
             The index of each with what became of it, or why that is not known.
         """
-        call = self._executor.ExecuteGroup(request, timeout=timeout, metadata=self._metadata)
+        call = self._executor.ExecuteGroup(request, timeout=timeout, metadata=self._metadata())
         try:
             async for response in call:
                 yield response.index, _item(response)
@@ -74,22 +75,25 @@ class Peers:
         self, request: executor.ExecutorServiceRunCodeRequest, timeout: float
     ) -> executor.ExecutorServiceRunCodeResponse:
         """Runs a script, within `timeout` seconds."""
-        return await _executor(self._executor.RunCode(request, timeout=timeout, metadata=self._metadata))
+        return await _executor(self._executor.RunCode(request, timeout=timeout, metadata=self._metadata()))
 
     async def judge(self, request: judging.JudgeRequest, timeout: float) -> judging.JudgeResponse:
         """Scores a fix, within `timeout` seconds."""
-        return await _judge(self._judge.Judge(request, timeout=timeout, metadata=self._metadata))
+        return await _judge(self._judge.Judge(request, timeout=timeout, metadata=self._metadata()))
 
     async def propose_fix(
         self, request: judging.JudgeServiceProposeFixRequest, timeout: float
     ) -> judging.JudgeServiceProposeFixResponse:
         """Proposes a repair, within `timeout` seconds."""
-        return await _judge(self._judge.ProposeFix(request, timeout=timeout, metadata=self._metadata))
+        return await _judge(self._judge.ProposeFix(request, timeout=timeout, metadata=self._metadata()))
 
     async def stop(self) -> None:
         """Closes the channels."""
         for channel in self._channels:
             await channel.close()
+
+    def _metadata(self) -> tuple[tuple[str, str], ...]:
+        return (*call_metadata(self._settings), *tracing.headers())
 
 
 async def _executor(call: Awaitable[T]) -> T:

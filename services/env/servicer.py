@@ -13,6 +13,7 @@ from codearena.v1 import env_service_pb2 as wire
 from codearena.v1 import error_reason_pb2 as reasons
 from codearena.v1 import executor_service_pb2 as executor
 from codearena.v1 import judge_service_pb2
+from services.common import tracing
 from services.common.errors import invalid
 from services.common.validation import (
     MAX_SOURCE_BYTES,
@@ -100,7 +101,9 @@ class EnvServicer(RunHandlers):
         check_source(request.proposed_fix, "proposed_fix")
         check_id(request.method, "method", required=False, most=_MAX_METHOD)
         asked = Asked(request.episode_id, request.request_id, request.proposed_fix, request.method)
-        return await self._episodes.step(asked, timeout)
+        ids = {"codearena.episode_id": request.episode_id, "codearena.request_id": request.request_id}
+        with tracing.span("step", **ids):
+            return await self._episodes.step(asked, timeout)
 
     async def GetState(self, request: wire.GetStateRequest, context: Context) -> wire.GetStateResponse:
         """Returns an episode as it stands."""

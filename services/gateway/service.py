@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from codearena import AsyncArenaClient, TLSConfig
 from services.common.errors import StartError
+from services.common.metrics import new_registry
 from services.common.settings import PeerSettings
 from services.gateway.app import make_app
 from services.gateway.link import ArenaLink
@@ -64,7 +65,7 @@ async def gateway(
     Raises:
         StartError: The port is taken.
     """
-    registry = CollectorRegistry()
+    registry = new_registry()
     read = {name: UrlSource(url) for name, url in settings.metrics_urls.items()} if sources is None else sources
     listening = _listen(settings)
     trusted = PeerSettings().peer_ca_file
