@@ -25,6 +25,7 @@ from services.common.tracing import RequestSpan, TracingSettings, Value
 _CLOSE_SECONDS = 3.0
 _QUIET_SECONDS = 60.0
 _UNNAMED = "unknown_service"
+_LIBRARY = logging.getLogger("opentelemetry")
 
 
 class OtelTracer:
@@ -34,7 +35,9 @@ class OtelTracer:
     """
 
     def __init__(self, service: str, settings: TracingSettings) -> None:
-        _log_through_ours()
+        self._complaints = _Complaints(logging.WARNING)
+        _LIBRARY.addHandler(self._complaints)
+        _LIBRARY.propagate = False
         self._provider = TracerProvider(resource=_resource(service), shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(_exporter(settings)))
         self._tracer = self._provider.get_tracer("codearena")
@@ -79,6 +82,8 @@ class OtelTracer:
         closing = threading.Thread(target=self._provider.shutdown, name="traces-close", daemon=True)
         closing.start()
         closing.join(_CLOSE_SECONDS)
+        _LIBRARY.removeHandler(self._complaints)
+        _LIBRARY.propagate = True
 
 
 class _RequestSpan:
@@ -115,16 +120,8 @@ def _exporter(settings: TracingSettings) -> SpanExporter:
     return HttpExporter()
 
 
-def _log_through_ours() -> None:
-    """Puts what OpenTelemetry's library complains of into our log."""
-    library = logging.getLogger("opentelemetry")
-    if not any(isinstance(handler, _Complaints) for handler in library.handlers):
-        library.addHandler(_Complaints(logging.WARNING))
-        library.propagate = False
-
-
 class _Complaints(logging.Handler):
-    """Passes on a complaint a minute, so that a collector that is gone does not fill the log."""
+    """Puts what OpenTelemetry's library complains of into our log, once a minute: a collector may be gone for hours."""
 
     _quiet_until = 0.0
 

@@ -96,11 +96,12 @@ def exporting(service: str, settings: TracingSettings) -> Iterator[None]:
         return
     from services.common.otel import OtelTracer
 
-    _tracer = OtelTracer(f"codearena-{service}", settings)
+    tracer = OtelTracer(f"codearena-{service}", settings)
+    before, _tracer = _tracer, tracer
     try:
         yield
     finally:
-        tracer, _tracer = _tracer, None
+        _tracer = before
         tracer.close()
 
 
