@@ -17,7 +17,7 @@ from services.env.task_schema import Difficulty
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 _SHARES = tuple(tenth / 10 for tenth in range(11))
 _STAGES = ("queue", "provision", "execute", "judge", "store", "total")
-_MAX_CATEGORIES = 18  # for fewer than 3,000 series in the worst case
+_MAX_CATEGORIES = 16  # for fewer than 3,000 series in the worst case
 _OTHER = "other"
 _WHOLE = "reward"
 INFRA_ERROR = "infra_error"
@@ -28,7 +28,7 @@ class EnvMetrics:
 
     Args:
         registry: Where.
-        categories: That of each task. The eighteen with most tasks have their own counts, the rest is "other".
+        categories: That of each task. The sixteen with most tasks have their own counts, the rest is "other".
     """
 
     def __init__(self, registry: CollectorRegistry, categories: Iterable[str]) -> None:
@@ -96,8 +96,12 @@ class EnvMetrics:
 
     def step(self, category: str, outcome: core.Outcome.ValueType, earned: Reward) -> None:
         """Counts a graded step."""
+        self._steps.labels(self._category(category), _outcome(outcome)).inc()
+        self.rewarded(category, earned)
+
+    def rewarded(self, category: str, earned: Reward) -> None:
+        """Counts a reward, of a step or outside an episode."""
         category = self._category(category)
-        self._steps.labels(category, _outcome(outcome)).inc()
         self._totals.add(category, earned.value, 1)
         self._reward.labels(category, _WHOLE).observe(earned.value)
         for name in COMPONENTS:

@@ -25,7 +25,7 @@ from services.common.validation import (
 )
 from services.env.catalogue import Catalogue
 from services.env.episodes import Asked, Episodes, Opening, store_errors, unknown_tasks
-from services.env.grading import Grading, SourceReader, Terms, judge_request, to_grade
+from services.env.grading import Grading, SourceReader, Terms, judge_request
 from services.env.groups import Groups
 from services.env.options import Options, check_profile, read_options, read_split
 from services.env.page_tokens import InvalidPageTokenError
@@ -135,8 +135,7 @@ class EnvServicer(RunHandlers):
         task = self._task(request.task_id)
         terms = await self._terms(request, self._timeout(context))
         graded = await self._grading.grade(task, request.code, terms)
-        earned = self._grading.reward(graded, step=1, repeated=False, profile=terms.profile)
-        return wire.GradeResponse(grade=to_grade(graded, earned))
+        return wire.GradeResponse(grade=self._grading.grade_alone(task, graded, terms.profile))
 
     async def GradeGroup(
         self, request: wire.GradeGroupRequest, context: Context

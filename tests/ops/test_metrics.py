@@ -28,7 +28,7 @@ from tests.ops.manifests import ROOT
 SERVICES = ("env", "executor", "judge", "gateway")
 MOST_SERIES = 3000
 SLO_SECONDS = {0.005, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 5.0, 10.0, 30.0}
-_ROW = re.compile(r"^\| `([a-z_]+)` \| (counter|gauge|histogram) \| ([a-z, ]+) \| (.*?) \| .+ \|$", re.MULTILINE)
+_ROW = re.compile(r"^\| `([a-z_]+)` \| (counter|gauge|histogram) \| ([a-z, ]+) \|(.*?)\| .+ \|$", re.MULTILINE)
 
 
 def families(text):
@@ -100,6 +100,27 @@ def test_every_stage_of_a_step_is_measured(pages):
     assert all(counts.values())
 
 
+async def test_rewards_of_groups_count_and_are_no_steps(arena):
+    def value(name, **labels):
+        return arena.registries["env"].get_sample_value(name, {"task_category": "easy"} | labels)
+
+    def now():
+        steps = sum(
+            value("codearena_steps_total", outcome=core.Outcome.Name(outcome).removeprefix("OUTCOME_").lower())
+            for outcome in core.Outcome.values()[1:]
+        )
+        return value("codearena_rewards_total"), value("codearena_reward_sum_total"), steps
+
+    before = now()
+    codes = ["def average_list(numbers):\n    return 1.0\n", "def average_list("]
+    async with AsyncArenaClient(arena.address) as client:
+        rewards = [grade.reward async for _, grade in client.grade_group("easy-1", codes)]
+        rewards.append((await client.grade("easy-1", codes[0])).reward)
+    number, total, steps = (after - earlier for after, earlier in zip(now(), before, strict=True))
+    assert (number, steps) == (3, 0)
+    assert total == pytest.approx(sum(rewards))
+
+
 # How many series there can be
 
 
@@ -140,7 +161,7 @@ def executor_at_worst(registry):
 
 def judge_at_worst(registry):
     busy_rpcs(registry, judge_service_pb2.DESCRIPTOR.services_by_name["JudgeService"])
-    providers = [{"name": f"p{number}", "model": f"fixer-{number}"} for number in range(MAX_PROVIDERS)]
+    providers = [{"name": f"p{n}", "model": f"fixer-{n}", "kind": "ollama"} for n in range(MAX_PROVIDERS)]
     settings = JudgeSettings(
         judge_base_url="http://127.0.0.1:1/v1",
         judge_model="first",
