@@ -130,4 +130,4 @@ class _Complaints(logging.Handler):
         now = time.monotonic()
         if now >= self._quiet_until:
             self._quiet_until = now + _QUIET_SECONDS
-            structlog.get_logger("tracing").warning("traces are not exported", why=record.getMessage()[:300])
+            structlog.get_logger("tracing").warning("opentelemetry complains", why=record.getMessage()[:300])

@@ -10,12 +10,14 @@ import httpx2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from codearena import AsyncArenaClient
+from codearena import AsyncArenaClient, InternalError
 from codearena.v1 import core_pb2 as core
 from codearena.v1 import env_service_pb2, executor_service_pb2, judge_service_pb2
 from services.common.metrics import RpcMetrics, build_info, new_registry, page
 from services.env.metrics import EnvMetrics
 from services.env.rewards import COMPONENTS, PROFILES, Score, reward
+from services.env.service import EnvService
+from services.env.settings import EnvSettings
 from services.executor.jobs import Attempts
 from services.executor.metrics import ExecutorMetrics
 from services.gateway.service import gateway
@@ -23,6 +25,7 @@ from services.gateway.settings import GatewaySettings
 from services.judge.providers import MAX_PROVIDERS
 from services.judge.service import JudgeService
 from services.judge.settings import JudgeSettings
+from tests.env.parts import Part
 from tests.ops.manifests import ROOT
 
 SERVICES = ("env", "executor", "judge", "gateway")
@@ -211,6 +214,23 @@ def counted(arena, name, **labels):
 
     before = value()
     yield lambda: value() - before
+
+
+async def test_a_step_that_fails_by_a_mistake_of_ours_is_an_infra_error(arena, tmp_path):
+    """Here of whoever gave env and judge different tokens."""
+    judge = Part(JudgeService, JudgeSettings, judge_workers=1, token="another")
+    peers = {"executor_address": arena.executor_address, "judge_address": judge.address}
+    env = Part(EnvService, EnvSettings, data_dir=tmp_path, **peers)
+    async with contextlib.AsyncExitStack() as stack:
+        for part in (judge, env):
+            stack.push_async_callback(part.stop)
+            await part.start()
+        client = await stack.enter_async_context(AsyncArenaClient(env.address, max_attempts=1))
+        episode = await client.reset("easy-1")
+        with pytest.raises(InternalError):
+            await episode.step("def average_list(numbers):\n    return 0.0\n")
+        assert env.metric("codearena_steps_total", outcome="infra_error") == 1
+        assert env.metric("codearena_rewards_total") == 0
 
 
 async def test_a_program_that_is_refused_a_process_ends_for_lack_of_one(arena):
