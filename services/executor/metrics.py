@@ -24,26 +24,12 @@ _REASONS = {
     core.OUTCOME_OUTPUT_LIMIT_EXCEEDED: "output",
 }
 _NETWORK = frozenset({"socket", "connect", "bind", "listen", "accept", "accept4"})
-_FILESYSTEM = frozenset(
-    {
-        "mount",
-        "umount2",
-        "pivot_root",
-        "chroot",
-        "open_tree",
-        "move_mount",
-        "fsopen",
-        "fsconfig",
-        "fsmount",
-        "fspick",
-        "mount_setattr",
-        "name_to_handle_at",
-        "open_by_handle_at",
-        "quotactl",
-        "swapon",
-        "swapoff",
-    }
-)
+# fmt: off
+_FILESYSTEM = frozenset({
+    "mount", "umount2", "pivot_root", "chroot", "open_tree", "move_mount", "fsopen", "fsconfig", "fsmount", "fspick",
+    "mount_setattr", "name_to_handle_at", "open_by_handle_at", "quotactl", "swapon", "swapoff",
+})
+# fmt: on
 _PROCESSES = frozenset({"fork", "vfork", "clone"})
 _POOL_STATES = ("warming", "idle", "leased")
 _KINDS = ("network", "filesystem", "syscall", "tamper", "early_exit", "flood", "survivor")
