@@ -12,6 +12,7 @@ import grpc
 from codearena import _calls
 from codearena._channel import MAX_ATTEMPTS, Connection, TLSConfig
 from codearena._status import error_from_call
+from codearena._tracing import trace_metadata
 
 T = TypeVar("T")
 
@@ -52,7 +53,7 @@ class SyncTransport:
         if self._closed:
             raise RuntimeError("the client is closed")
         deadline = self._connection.deadline(timeout_seconds, default_seconds)
-        return partial(self._stubs.rpc(method), timeout=deadline, metadata=self._connection.metadata)
+        return partial(self._stubs.rpc(method), timeout=deadline, metadata=_metadata(self._connection))
 
     def _send(self, call: _calls.Call[T], timeout_seconds: float | None) -> T:
         try:
@@ -118,7 +119,7 @@ class AsyncTransport:
             self._channel = _open_async(self._connection)
             self._stubs = _calls.Stubs(self._channel)
         deadline = self._connection.deadline(timeout_seconds, default_seconds)
-        return partial(self._stubs.rpc(method), timeout=deadline, metadata=self._connection.metadata)
+        return partial(self._stubs.rpc(method), timeout=deadline, metadata=_metadata(self._connection))
 
     async def _send(self, call: _calls.Call[T], timeout_seconds: float | None) -> T:
         try:
@@ -143,6 +144,10 @@ class AsyncTransport:
             for item in page.items:
                 yield item
             call = _calls.next_page(call, page)
+
+
+def _metadata(connection: Connection) -> tuple[tuple[str, str], ...]:
+    return (*connection.metadata, *trace_metadata())
 
 
 def _open(connection: Connection) -> grpc.Channel:

@@ -8,6 +8,8 @@ import traceback
 
 import structlog
 
+from services.common import tracing
+
 
 def configure(level: str, output_format: str) -> None:
     """Sets up structlog for the process.
@@ -27,6 +29,7 @@ def configure(level: str, output_format: str) -> None:
     )
     processors: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        _add_trace_id,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
@@ -38,6 +41,11 @@ def configure(level: str, output_format: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+
+
+def _add_trace_id(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    found = tracing.trace_id()
+    return {**event, "trace_id": found} if found else event
 
 
 def trace_of(error: BaseException) -> str:

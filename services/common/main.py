@@ -9,14 +9,15 @@ from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import ValidationError
-from pydantic_settings import SettingsError
+from pydantic_settings import BaseSettings, SettingsError
 
-from services.common import logs
+from services.common import logs, tracing
 from services.common.errors import StartError
 from services.common.secret_files import why
 from services.common.settings import ServiceSettings
 
 Settings = TypeVar("Settings", bound=ServiceSettings)
+AnySettings = TypeVar("AnySettings", bound=BaseSettings)
 
 
 def variables(settings: type[ServiceSettings]) -> str:
@@ -28,13 +29,13 @@ def variables(settings: type[ServiceSettings]) -> str:
     return "\n".join(lines)
 
 
-def _variable(settings: type[ServiceSettings], name: str) -> str:
+def _variable(settings: type[BaseSettings], name: str) -> str:
     field = settings.model_fields.get(name)
     alias = field.validation_alias if field is not None else name
     return alias if isinstance(alias, str) else f"CODEARENA_{name.upper()}"
 
 
-def read_settings(settings: type[Settings]) -> Settings:
+def read_settings(settings: type[AnySettings]) -> AnySettings:
     """Reads the environment; wrong settings are one message on stderr, without their values, and exit status 2."""
     try:
         return settings()
@@ -46,13 +47,21 @@ def read_settings(settings: type[Settings]) -> Settings:
     sys.exit(2)
 
 
-def _problem(settings: type[ServiceSettings], where: tuple[int | str, ...], message: str) -> str:
+def _problem(settings: type[BaseSettings], where: tuple[int | str, ...], message: str) -> str:
     reason = message.removeprefix("Value error, ")
     return f"{_variable(settings, str(where[0]))}: {reason}" if where else reason
 
 
-def run(description: str, settings: type[Settings], serve: Callable[[Settings], Coroutine[Any, Any, None]]) -> NoReturn:
+def run(
+    service: str, description: str, settings: type[Settings], serve: Callable[[Settings], Coroutine[Any, Any, None]]
+) -> NoReturn:
     """Reads the settings, serves until told to end, and exits.
+
+    Args:
+        service: Its short name.
+        description: For `--help`.
+        settings: What is read from the environment.
+        serve: Serves until the process is told to end.
 
     Exit status 0 after SIGTERM or SIGINT, 1 if the service cannot start, 2 for wrong settings.
     """
@@ -61,8 +70,11 @@ def run(description: str, settings: type[Settings], serve: Callable[[Settings], 
     )
     parser.parse_args()
     values = read_settings(settings)
+    traces = read_settings(tracing.TracingSettings)
     logs.configure(values.log_level, values.log_format)
-    sys.exit(run_until_done(serve(values)))
+    with tracing.exporting(service, traces):
+        status = run_until_done(serve(values))
+    sys.exit(status)
 
 
 def run_until_done(work: Coroutine[Any, Any, None]) -> int:

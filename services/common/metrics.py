@@ -6,7 +6,17 @@ import threading
 from collections.abc import Iterable
 from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    start_http_server,
+)
+from prometheus_client.exposition import choose_encoder
+
+from services.common import tracing
 
 LATENCY_BUCKETS = (
     0.001,
@@ -41,6 +51,24 @@ CODES = (
 )
 
 
+def new_registry() -> CollectorRegistry:
+    """Returns an empty registry. Its counters have no `_created` twin, which would be another series for each."""
+    disable_created_metrics()  # type: ignore[no-untyped-call]
+    return CollectorRegistry()
+
+
+def page(registry: CollectorRegistry, accept: str) -> tuple[bytes, str]:
+    """Returns the page of metrics and its content type.
+
+    Args:
+        registry: The metrics.
+        accept: What the reader takes, as in the header of that name: OpenMetrics, which carries exemplars, or plain
+            text.
+    """
+    encode, content_type = choose_encoder(accept)
+    return encode(registry), content_type
+
+
 class RpcMetrics:
     """Rate, errors and latency of the RPCs of one server."""
 
@@ -69,7 +97,7 @@ class RpcMetrics:
     def observe(self, service: str, method: str, code: str, seconds: float) -> None:
         """Counts one finished RPC."""
         self._handled.labels(service, method, code).inc()
-        self._seconds.labels(service, method).observe(seconds)
+        self._seconds.labels(service, method).observe(seconds, tracing.exemplar())
 
 
 def build_info(registry: CollectorRegistry, service: str, version: str) -> None:

@@ -17,6 +17,7 @@ from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry
 
+from services.common import tracing_interceptor
 from services.common.access import Gate
 from services.common.audit import Audit
 from services.common.channel import MAX_MESSAGE_BYTES
@@ -86,7 +87,8 @@ class RunningServer:
         self._tokens = Tokens(settings.token, settings.tokens_file, self._audit)
         gate = Gate(self._tokens, settings.tls_allowed_clients, self._audit)
         self._server = grpc.aio.server(
-            interceptors=[BoundaryInterceptor(metrics, gate)], options=_server_options(settings)
+            interceptors=[*tracing_interceptor.interceptors(), BoundaryInterceptor(metrics, gate)],
+            options=_server_options(settings),
         )
         self._registry = registry
         self._endpoint: MetricsEndpoint | None = None

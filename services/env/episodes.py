@@ -16,6 +16,7 @@ import grpc
 from codearena.v1 import env_service_pb2 as wire
 from codearena.v1 import error_reason_pb2 as reasons
 from codearena.v1 import judge_service_pb2 as judge
+from services.common import tracing
 from services.common.errors import StatusError, invalid, unavailable
 from services.env.baselines import Baselines
 from services.env.catalogue import AUTO, Catalogue, UnknownTaskError
@@ -258,7 +259,9 @@ class Episodes:
         terms = Terms(deadline - time.monotonic(), episode.run_id, weight=run.weight, draw_seed=episode.draw_seed)
         try:
             return await self._grade_step(claim, task, asked, terms)
-        except (StatusError, StoreDown):
+        except Conflict:
+            raise  # its claim was taken over, or the episode closed: tried again
+        except Exception:
             self._metrics.step_failed(task.category)
             raise
 
@@ -320,7 +323,8 @@ class Episodes:
     async def _keep(self, claim: Claim, step: Step, ending: Ending | None) -> None:
         started = time.monotonic()
         memory = memory_of(claim.episode, step)
-        await self._store.add_step(claim.episode.episode_id, claim.holder, step, ending, memory)
+        with tracing.span("store"):
+            await self._store.add_step(claim.episode.episode_id, claim.holder, step, ending, memory)
         claim.spent = True
         self._metrics.stage("store", claim.seconds + time.monotonic() - started)
 

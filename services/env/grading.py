@@ -47,7 +47,11 @@ class SourceReader(Protocol):
 
 
 class GradingObserver(Protocol):
-    """Hears how long the stages of a grading took."""
+    """Hears how long the stages of a grading took, and of rewards outside episodes."""
+
+    def rewarded(self, category: str, earned: Reward) -> None:
+        """A fix of a task of this category got a reward."""
+        ...
 
     def stage(self, name: str, seconds: float) -> None:
         """One stage ended: queue, provision, execute or judge."""
@@ -186,6 +190,12 @@ class Grading:
         """Returns the reward of a graded fix by a weight profile; "" for the server's."""
         weights = PROFILES[profile] if profile else self._profile
         return reward(scores(graded), step=step, repeated=repeated, profile=weights)
+
+    def grade_alone(self, task: Task, graded: Graded, profile: str) -> wire.Grade:
+        """Returns the grade of a fix that belongs to no episode: that of a first step."""
+        earned = self.reward(graded, step=1, repeated=False, profile=profile)
+        self._observer.rewarded(task.category, earned)
+        return to_grade(graded, earned)
 
     def _observe(self, execution: executor.ExecuteResponse) -> None:
         """Counts the stages of an execution, unless there was none."""

@@ -13,7 +13,7 @@ from codearena.v1 import executor_service_pb2 as executor
 from services.common.channel import MAX_MESSAGE_BYTES
 from services.common.errors import StatusError, unavailable
 from services.common.validation import check_source
-from services.env.grading import Graded, Grading, Review, Terms, to_grade
+from services.env.grading import Graded, Grading, Review, Terms
 from services.env.task_schema import Task
 
 _SPARE_BYTES = 64 * 1024
@@ -56,7 +56,8 @@ class Groups:
         }
         runs = [self._run(task, batch, executions, terms) for batch in _batches(valid, _room(task))]
         items = [
-            asyncio.create_task(self._one(index, executions[index], reviews[valid[index]], terms)) for index in valid
+            asyncio.create_task(self._one(task, index, executions[index], reviews[valid[index]], terms))
+            for index in valid
         ]
         try:
             for finished in asyncio.as_completed(items):
@@ -86,14 +87,13 @@ class Groups:
                     waiting[index].set_result(result)
 
     async def _one(
-        self, index: int, execution: Execution, review: Awaitable[Review], terms: Terms
+        self, task: Task, index: int, execution: Execution, review: Awaitable[Review], terms: Terms
     ) -> wire.GradeGroupResponse:
         try:
             graded = Graded(await execution, await review)
         except StatusError as error:
             return _failed(index, error)
-        earned = self._grading.reward(graded, step=1, repeated=False, profile=terms.profile)
-        return wire.GradeGroupResponse(index=index, grade=to_grade(graded, earned))
+        return wire.GradeGroupResponse(index=index, grade=self._grading.grade_alone(task, graded, terms.profile))
 
 
 def _room(task: Task) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter as Tally
 from collections.abc import Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -9,13 +10,14 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
 from codearena.v1 import core_pb2 as core
+from services.common import tracing
 from services.env.rewards import COMPONENTS, Reward
 from services.env.task_schema import Difficulty
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 _SHARES = tuple(tenth / 10 for tenth in range(11))
 _STAGES = ("queue", "provision", "execute", "judge", "store", "total")
-_MAX_CATEGORIES = 13  # for fewer than 3,000 series in the worst case
+_MAX_CATEGORIES = 16  # for fewer than 3,000 series in the worst case
 _OTHER = "other"
 _WHOLE = "reward"
 INFRA_ERROR = "infra_error"
@@ -26,12 +28,12 @@ class EnvMetrics:
 
     Args:
         registry: Where.
-        categories: The catalogue's; beyond thirteen they are counted as "other".
+        categories: That of each task. The sixteen with most tasks have their own counts, the rest is "other".
     """
 
     def __init__(self, registry: CollectorRegistry, categories: Iterable[str]) -> None:
-        names = sorted(set(categories))
-        self._categories = frozenset(names[:_MAX_CATEGORIES])
+        tasks = Tally(sorted(categories))
+        self._categories = frozenset(name for name, _ in tasks.most_common(_MAX_CATEGORIES))
         self._active = Gauge("codearena_episodes_active", "Open episodes.", registry=registry)
         self._levels = Gauge(
             "codearena_curriculum_level",
@@ -58,7 +60,8 @@ class EnvMetrics:
         )
         self._totals = _RewardTotals()
         registry.register(self._totals)
-        self._declare([*names[:_MAX_CATEGORIES], *([_OTHER] if len(names) > _MAX_CATEGORIES else [])])
+        rest = [_OTHER] if len(tasks) > _MAX_CATEGORIES else []
+        self._declare([*sorted(self._categories), *rest])
 
     def _declare(self, categories: Iterable[str]) -> None:
         self.levels({})
@@ -76,7 +79,7 @@ class EnvMetrics:
 
     def stage(self, name: str, seconds: float) -> None:
         """Counts one stage of a step."""
-        self._seconds.labels(name).observe(seconds)
+        self._seconds.labels(name).observe(seconds, tracing.exemplar())
 
     def open_episodes(self, count: int) -> None:
         """Sets the number of open episodes."""
@@ -93,8 +96,12 @@ class EnvMetrics:
 
     def step(self, category: str, outcome: core.Outcome.ValueType, earned: Reward) -> None:
         """Counts a graded step."""
+        self._steps.labels(self._category(category), _outcome(outcome)).inc()
+        self.rewarded(category, earned)
+
+    def rewarded(self, category: str, earned: Reward) -> None:
+        """Counts a reward, of a step or outside an episode."""
         category = self._category(category)
-        self._steps.labels(category, _outcome(outcome)).inc()
         self._totals.add(category, earned.value, 1)
         self._reward.labels(category, _WHOLE).observe(earned.value)
         for name in COMPONENTS:

@@ -13,6 +13,7 @@ from codearena.v1 import executor_service_pb2 as executor
 from codearena.v1 import judge_service_pb2 as judging
 from codearena.v1.executor_service_pb2_grpc import ExecutorServiceStub
 from codearena.v1.judge_service_pb2_grpc import JudgeServiceStub
+from services.common import tracing
 from services.common.certificates import CertificateFiles
 from services.common.channel import PeerChannel, call_metadata
 from services.common.errors import Reason, StatusError, from_rpc_error
@@ -54,11 +55,11 @@ class Peers:
     ) -> None:
         self._executor = PeerChannel(executor_address, _executor_stub, certificates)
         self._judge = PeerChannel(judge_address, _judge_stub, certificates)
-        self._metadata = call_metadata(settings)
+        self._settings = settings
 
     async def execute(self, request: executor.ExecuteRequest, timeout: float) -> executor.ExecuteResponse:
         """Grades a program, within `timeout` seconds."""
-        return await _executor(self._executor.stub.Execute(request, timeout=timeout, metadata=self._metadata))
+        return await _executor(self._executor.stub.Execute(request, timeout=timeout, metadata=self._metadata()))
 
     async def execute_group(
         self, request: executor.ExecuteGroupRequest, timeout: float
@@ -68,7 +69,7 @@ class Peers:
         Yields:
             The index of each with what became of it, or why that is not known.
         """
-        call = self._executor.stub.ExecuteGroup(request, timeout=timeout, metadata=self._metadata)
+        call = self._executor.stub.ExecuteGroup(request, timeout=timeout, metadata=self._metadata())
         try:
             async for response in call:
                 yield response.index, _item(response)
@@ -81,22 +82,25 @@ class Peers:
         self, request: executor.ExecutorServiceRunCodeRequest, timeout: float
     ) -> executor.ExecutorServiceRunCodeResponse:
         """Runs a script, within `timeout` seconds."""
-        return await _executor(self._executor.stub.RunCode(request, timeout=timeout, metadata=self._metadata))
+        return await _executor(self._executor.stub.RunCode(request, timeout=timeout, metadata=self._metadata()))
 
     async def judge(self, request: judging.JudgeRequest, timeout: float) -> judging.JudgeResponse:
         """Scores a fix, within `timeout` seconds."""
-        return await _judge(self._judge.stub.Judge(request, timeout=timeout, metadata=self._metadata))
+        return await _judge(self._judge.stub.Judge(request, timeout=timeout, metadata=self._metadata()))
 
     async def propose_fix(
         self, request: judging.JudgeServiceProposeFixRequest, timeout: float
     ) -> judging.JudgeServiceProposeFixResponse:
         """Proposes a repair, within `timeout` seconds."""
-        return await _judge(self._judge.stub.ProposeFix(request, timeout=timeout, metadata=self._metadata))
+        return await _judge(self._judge.stub.ProposeFix(request, timeout=timeout, metadata=self._metadata()))
 
     async def stop(self) -> None:
         """Closes the channels."""
         await self._executor.close()
         await self._judge.close()
+
+    def _metadata(self) -> tuple[tuple[str, str], ...]:
+        return (*call_metadata(self._settings), *tracing.headers())
 
 
 def _executor_stub(channel: grpc.aio.Channel) -> ExecutorServiceAsyncStub:

@@ -13,6 +13,7 @@ from codearena.v1 import env_service_pb2 as wire
 from codearena.v1 import error_reason_pb2 as reasons
 from codearena.v1 import executor_service_pb2 as executor
 from codearena.v1 import judge_service_pb2
+from services.common import tracing
 from services.common.errors import invalid
 from services.common.validation import (
     MAX_SOURCE_BYTES,
@@ -24,7 +25,7 @@ from services.common.validation import (
 )
 from services.env.catalogue import Catalogue
 from services.env.episodes import Asked, Episodes, Opening, store_errors, unknown_tasks
-from services.env.grading import Grading, SourceReader, Terms, judge_request, to_grade
+from services.env.grading import Grading, SourceReader, Terms, judge_request
 from services.env.groups import Groups
 from services.env.options import Options, check_profile, read_options, read_split
 from services.env.page_tokens import InvalidPageTokenError
@@ -100,7 +101,9 @@ class EnvServicer(RunHandlers):
         check_source(request.proposed_fix, "proposed_fix")
         check_id(request.method, "method", required=False, most=_MAX_METHOD)
         asked = Asked(request.episode_id, request.request_id, request.proposed_fix, request.method)
-        return await self._episodes.step(asked, timeout)
+        ids = {"codearena.episode_id": request.episode_id, "codearena.request_id": request.request_id}
+        with tracing.span("step", **ids):
+            return await self._episodes.step(asked, timeout)
 
     async def GetState(self, request: wire.GetStateRequest, context: Context) -> wire.GetStateResponse:
         """Returns an episode as it stands."""
@@ -132,8 +135,7 @@ class EnvServicer(RunHandlers):
         task = self._task(request.task_id)
         terms = await self._terms(request, self._timeout(context))
         graded = await self._grading.grade(task, request.code, terms)
-        earned = self._grading.reward(graded, step=1, repeated=False, profile=terms.profile)
-        return wire.GradeResponse(grade=to_grade(graded, earned))
+        return wire.GradeResponse(grade=self._grading.grade_alone(task, graded, terms.profile))
 
     async def GradeGroup(
         self, request: wire.GradeGroupRequest, context: Context

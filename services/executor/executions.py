@@ -11,6 +11,7 @@ import grpc
 
 from codearena.v1 import core_pb2 as core
 from codearena.v1 import executor_service_pb2 as wire
+from services.common import tracing
 from services.common.errors import StatusError
 from services.executor import convert
 from services.executor.asks import Ask
@@ -77,7 +78,7 @@ class Executions:
         Raises:
             StatusError: As `Grader.grade`.
         """
-        with self._counted_failures():
+        with tracing.span("grade"), self._counted_failures():
             self._isolation.require_intact()
             prepared = await self._preparation.of(suite, ask)
             verdict = await self._grader.grade(code, prepared, ask)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from codearena.v1 import core_pb2 as core
+from services.common import tracing
 from services.executor.canary import PROBES
 from services.executor.jobs import Attempts
 
@@ -21,14 +24,27 @@ _REASONS = {
     core.OUTCOME_OUTPUT_LIMIT_EXCEEDED: "output",
 }
 _NETWORK = frozenset({"socket", "connect", "bind", "listen", "accept", "accept4"})
+# fmt: off
+_FILESYSTEM = frozenset({
+    "mount", "umount2", "pivot_root", "chroot", "open_tree", "move_mount", "fsopen", "fsconfig", "fsmount", "fspick",
+    "mount_setattr", "name_to_handle_at", "open_by_handle_at", "quotactl", "swapon", "swapoff",
+})
+# fmt: on
+_PROCESSES = frozenset({"fork", "vfork", "clone"})
 _POOL_STATES = ("warming", "idle", "leased")
-_KINDS = ("network", "syscall", "tamper", "early_exit", "flood", "survivor")
+_KINDS = ("network", "filesystem", "syscall", "tamper", "early_exit", "flood", "survivor")
 
 
 class ExecutorMetrics:
-    """Everything the executor exports. `backend` is the lower-case name of the sandbox backend."""
+    """Everything the executor exports.
 
-    def __init__(self, registry: CollectorRegistry, backend: str) -> None:
+    Args:
+        registry: Where.
+        backend: The sandbox backend, as CODEARENA_SANDBOX_BACKEND has it.
+        orphans: Returns how many leftovers the backend has removed since it started.
+    """
+
+    def __init__(self, registry: CollectorRegistry, backend: str, orphans: Callable[[], int]) -> None:
         self._backend = backend
         self._queue = Gauge("codearena_executor_queue_depth", "Requests that wait for a slot.", registry=registry)
         self._wait = Histogram(
@@ -64,7 +80,8 @@ class ExecutorMetrics:
         )
         for probe in PROBES:
             self._canary.labels(backend, probe).set(0)
-        for reason in (*_REASONS.values(), "infra_error"):
+        registry.register(_Orphans(backend, orphans))
+        for reason in (*_REASONS.values(), "pids", "infra_error"):
             self._exits.labels(backend, reason)
         for kind in _KINDS:
             self._violations.labels(kind)
@@ -88,21 +105,23 @@ class ExecutorMetrics:
 
     def waited(self, seconds: float) -> None:
         """Counts a request that left the queue."""
-        self._wait.observe(seconds)
+        self._wait.observe(seconds, tracing.exemplar())
 
     def started(self, seconds: float, *, warm: bool) -> None:
         """Counts a sandbox that was had."""
-        self._start.labels(self._backend, "warm" if warm else "cold").observe(seconds)
+        self._start.labels(self._backend, "warm" if warm else "cold").observe(seconds, tracing.exemplar())
 
     def ended(self, outcome: core.Outcome.ValueType, attempts: Attempts | None) -> None:
         """Counts a program that ended, and what it tried."""
-        self._exits.labels(self._backend, _REASONS[outcome]).inc()
+        refused = set() if attempts is None else set(attempts.refused)
+        no_process = outcome == core.OUTCOME_CRASHED and refused & _PROCESSES
+        self._exits.labels(self._backend, "pids" if no_process else _REASONS[outcome]).inc()
         if attempts is None:
             return
-        refused = set(attempts.refused)
         tried = {
             "network": bool(refused & _NETWORK),
-            "syscall": bool(refused - _NETWORK),
+            "filesystem": bool(refused & _FILESYSTEM),
+            "syscall": bool(refused - _NETWORK - _FILESYSTEM),
             "tamper": attempts.tampered > 0,
             "early_exit": attempts.early_exit,
             "flood": attempts.flood,
@@ -123,3 +142,19 @@ class ExecutorMetrics:
     def failed(self) -> None:
         """Counts a program that was not graded for a reason of ours."""
         self._exits.labels(self._backend, "infra_error").inc()
+
+
+class _Orphans(Collector):
+    """What a backend has removed of leftovers, which it counts by itself: it does so before there are metrics."""
+
+    def __init__(self, backend: str, count: Callable[[], int]) -> None:
+        self._backend = backend
+        self._count = count
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Yields the counter."""
+        found = CounterMetricFamily(
+            "codearena_sandbox_orphans_reaped", "Leftover sandboxes found and removed.", labels=("backend",)
+        )
+        found.add_metric((self._backend,), self._count())
+        yield found

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from codearena.v1 import error_reason_pb2 as reasons
+from services.common import tracing
 from services.common.errors import unavailable
 from services.executor.asks import ANYONE, Ask, in_time
 from services.executor.queue import QueueObserver, QueueOptions, SlotQueue
@@ -81,10 +82,12 @@ class SandboxPool:
         """
         asked = time.monotonic()
         self._stock.expect()
-        ticket = await self._queue.take(ask)
+        with tracing.span("queue"):
+            ticket = await self._queue.take(ask)
         granted = time.monotonic()
         try:
-            sandbox = await self._provide(ask)
+            with tracing.span("provision"):
+                sandbox = await self._provide(ask)
         except BaseException:
             self._queue.give(ticket)
             raise

@@ -69,6 +69,11 @@ class ProcessBackend:
         self._stopped = False
         self._log = structlog.get_logger("sandbox")
 
+    @property
+    def orphans_removed(self) -> int:
+        """None, ever: the kernel ends a zygote, and all that it forked, with its parent."""
+        return 0
+
     async def start(self) -> BackendInfo:
         """Builds the root filesystem where it is missing and starts the zygote.
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from codearena.v1 import error_reason_pb2 as reasons
+from services.common import tracing
 from services.common.errors import unavailable
 from services.executor import jobs
 from services.executor.asks import ANYONE, Ask
@@ -60,8 +61,9 @@ class Run:
     async def _exchange(self, job: bytes) -> bytes:
         started = time.monotonic()
         try:
-            async with asyncio.timeout(self.limits.total_wall_seconds + _GRACE_SECONDS):
-                return await self.lease.sandbox.run(job)
+            with tracing.span("execute"):
+                async with asyncio.timeout(self.limits.total_wall_seconds + _GRACE_SECONDS):
+                    return await self.lease.sandbox.run(job)
         except TimeoutError as error:
             await self._check_engine()
             raise Overran("no answer within all limits") from error

@@ -80,6 +80,11 @@ class BackendInfo:
 class SandboxBackend(Protocol):
     """A source of sandboxes."""
 
+    @property
+    def orphans_removed(self) -> int:
+        """How many sandboxes that nobody owned any more were found and removed, since the start."""
+        ...
+
     async def start(self) -> BackendInfo:
         """Prepares images or a zygote and removes what a killed executor left behind.
 

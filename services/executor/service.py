@@ -67,7 +67,7 @@ class ExecutorService:
         if not chosen.info.isolated and not settings.loopback_only:
             raise SandboxLost(f"refusing to serve beyond loopback: {chosen.info.isolation}")
         self._log.info("sandbox", backend=chosen.name, why=chosen.reason, isolation=chosen.info.isolation)
-        metrics = ExecutorMetrics(self._registry, chosen.name)
+        metrics = ExecutorMetrics(self._registry, chosen.name, lambda: chosen.backend.orphans_removed)
         queue = QueueOptions(settings.slots, settings.queue, settings.run_weights)
         stock = StockOptions(*settings.warm_range, settings.starting, settings.sandbox_age_seconds)
         self._pool = SandboxPool(chosen.backend, queue, stock, metrics)

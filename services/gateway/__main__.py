@@ -12,4 +12,4 @@ async def _serve(settings: GatewaySettings) -> None:
 
 
 if __name__ == "__main__":
-    run("OpenEnv server and dashboard of CodeArena. Ends at Ctrl-C or SIGTERM.", GatewaySettings, _serve)
+    run("gateway", "OpenEnv server and dashboard of CodeArena. Ends at Ctrl-C or SIGTERM.", GatewaySettings, _serve)

@@ -9,13 +9,14 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Query, Request, Response
 from openenv.core.env_server import ConcurrencyConfig, create_fastapi_app
 from openenv.core.env_server.http_server import HTTPEnvServer
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from services.common.access import Gate
-from services.common.metrics import build_info
+from services.common.metrics import build_info, page
 from services.common.validation import MAX_ID_CHARACTERS
 from services.gateway import api, convert, rest
 from services.gateway.door import Door, Rates
@@ -30,6 +31,7 @@ from services.gateway.settings import GatewaySettings
 from services.gateway.sockets import SocketGuard
 from services.gateway.steps import Streams
 from services.gateway.tools import ToolEnvironment
+from services.gateway.traces import Traces
 
 _SESSION_TIMEOUT_SECONDS = 3600.0
 
@@ -92,7 +94,7 @@ def make_app(
         rates=Rates(settings.requests_per_second, settings.request_burst),
         max_body_bytes=settings.max_body_bytes,
     )
-    return GatewayMetrics(whole, registry, sessions.sessions), streams
+    return Traces(GatewayMetrics(whole, registry, sessions.sessions, _paths(app))), streams
 
 
 def _openenv(settings: GatewaySettings, link: ArenaLink) -> tuple[FastAPI, HTTPEnvServer]:
@@ -125,6 +127,12 @@ def _server_of(app: FastAPI) -> HTTPEnvServer:
     raise RuntimeError("this version of openenv is built differently; pin openenv to one that is tested")
 
 
+def _paths(app: FastAPI) -> list[str]:
+    """Returns the paths of all routes, the dashboard's among them."""
+    shown = (route.path for route in app.router.routes if isinstance(route, BaseRoute) and hasattr(route, "path"))
+    return sorted({*app.openapi()["paths"], *shown})
+
+
 def _drop(app: FastAPI, *paths: str) -> None:
     app.router.routes[:] = [route for route in app.router.routes if getattr(route, "path", None) not in paths]
 
@@ -145,9 +153,10 @@ def _add_state(app: FastAPI) -> None:
 
 def _add_metrics(app: FastAPI, registry: CollectorRegistry) -> None:
     @app.get("/metrics", tags=["Health"], summary="Prometheus metrics of the gateway", response_class=Response)
-    async def metrics() -> Response:
-        """Returns the metrics in Prometheus' text format."""
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+    async def metrics(request: Request) -> Response:
+        """Returns the metrics in Prometheus' text format, or as OpenMetrics where that is asked for."""
+        body, content_type = page(registry, request.headers.get("accept", ""))
+        return Response(body, headers={"Content-Type": content_type})
 
 
 def _describe(app: FastAPI) -> None:

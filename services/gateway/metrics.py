@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.common import tracing
 from services.common.metrics import LATENCY_BUCKETS
 
-_KINDS = ("1xx", "2xx", "3xx", "4xx", "5xx")
+_KINDS = {2: "2xx", 3: "3xx", 4: "4xx", 5: "5xx"}
 _OTHER = "other"
 
 
@@ -21,9 +22,12 @@ class GatewayMetrics:
         app: What answers.
         registry: Where the metrics go.
         sessions: Returns how many WebSocket sessions there are.
+        routes: The paths of all routes.
     """
 
-    def __init__(self, app: ASGIApp, registry: CollectorRegistry, sessions: Callable[[], int]) -> None:
+    def __init__(
+        self, app: ASGIApp, registry: CollectorRegistry, sessions: Callable[[], int], routes: Iterable[str]
+    ) -> None:
         self._app = app
         self._requests = Counter(
             "codearena_gateway_requests",
@@ -43,6 +47,10 @@ class GatewayMetrics:
         )
         for way in ("received", "sent"):
             self._messages.labels(way)
+        for route in (*routes, _OTHER):
+            self._seconds.labels(route)
+            for kind in _KINDS.values():
+                self._requests.labels(route, kind)
         gauge = Gauge("codearena_gateway_sessions", "WebSocket sessions.", registry=registry)
         gauge.set_function(sessions)
 
@@ -62,7 +70,7 @@ class GatewayMetrics:
         async def sent(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                status = _KINDS[message["status"] // 100 - 1]
+                status = _KINDS[message["status"] // 100]
             await send(message)
 
         try:
@@ -70,7 +78,7 @@ class GatewayMetrics:
         finally:
             route = getattr(scope.get("route"), "path", _OTHER)
             self._requests.labels(route, status).inc()
-            self._seconds.labels(route).observe(time.perf_counter() - started)
+            self._seconds.labels(route).observe(time.perf_counter() - started, tracing.exemplar())
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def received() -> Message:

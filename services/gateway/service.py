@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 from services.common.access import Gate
 from services.common.audit import Audit
 from services.common.errors import StartError
+from services.common.metrics import new_registry
 from services.common.settings import PeerSettings
 from services.common.tls import peer_certificates
 from services.common.tokens import Tokens
@@ -67,7 +68,7 @@ async def gateway(
     Raises:
         StartError: The port is taken.
     """
-    registry = CollectorRegistry()
+    registry = new_registry()
     read = {name: UrlSource(url) for name, url in settings.metrics_urls.items()} if sources is None else sources
     listening = _listen(settings)
     audit = Audit("gateway", settings.audit_file)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import openai
 from openai.types.chat import ChatCompletionMessageParam
 
+from services.common import tracing
 from services.judge import completion
 from services.judge.breaker import CircuitBreaker
 from services.judge.budget import Account, Spending
@@ -123,7 +124,8 @@ class ChatModel:
         started = time.perf_counter()
         outcome = "cancelled"
         try:
-            answered = await self._retried(question, run_id, deadline)
+            with tracing.span("model", **{"gen_ai.request.model": self.name}):
+                answered = await self._retried(question, run_id, deadline)
             outcome = "ok"
             return answered
         except ModelFailed as error:

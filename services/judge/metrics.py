@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from services.common import tracing
 from services.judge.failure import FailureReason
 from services.judge.proposal import Declined
 
@@ -56,7 +57,7 @@ class JudgeMetrics:
     def model_call(self, model: str, outcome: str, seconds: float) -> None:
         """Counts one question."""
         self._requests.labels(model, outcome).inc()
-        self._seconds.labels(model).observe(seconds)
+        self._seconds.labels(model).observe(seconds, tracing.exemplar())
 
     def tokens(self, model: str, prompt: int, completion: int, cost_usd: float) -> None:
         """Counts tokens and what they cost."""

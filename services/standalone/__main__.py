@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from services.common import logs
+from services.common import logs, tracing
 from services.common.main import read_settings, run_until_done, variables
 from services.common.server import until_terminated
 from services.env.settings import EnvSettings
@@ -89,9 +89,11 @@ def main() -> int:
     """Returns the exit status: 0 when told to end, 1 if the arena cannot start, 2 for wrong settings."""
     arguments = _parser().parse_args()
     settings = [read_settings(kind) for kind in _SETTINGS]
+    traces = read_settings(tracing.TracingSettings)
     logs.configure(settings[0].log_level, settings[0].log_format)
     with_gateway = not arguments.no_gateway and (arguments.port != 0 or arguments.http_port is not None)
-    return run_until_done(_serve(arguments.port, arguments.http_port, with_gateway, arguments.ready_file))
+    with tracing.exporting("standalone", traces):
+        return run_until_done(_serve(arguments.port, arguments.http_port, with_gateway, arguments.ready_file))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from prometheus_client import CollectorRegistry
 
+from services.common.metrics import new_registry
 from services.common.server import RunningServer, serving
 from services.common.settings import ServiceSettings
 from services.env.service import EnvService
@@ -75,7 +76,7 @@ async def arena(
     inner = common | _ON_LOOPBACK | {"metrics_host": facing.metrics_host or facing.host}
     inner |= {"port": 0, "metrics_port": None} if private else {}
     async with contextlib.AsyncExitStack() as stack:
-        registries = {name: CollectorRegistry() for name in ("env", "executor", "judge")}
+        registries = {name: new_registry() for name in ("env", "executor", "judge")}
         executor_settings = _make(ExecutorSettings, inner)
         executor = ExecutorService(executor_settings, registries["executor"])
         executor_server = await stack.enter_async_context(serving(executor, executor_settings, registries["executor"]))
