@@ -62,11 +62,10 @@ class PodReaper:
     async def stop(self) -> None:
         """Deletes all pods of this executor, as far as the API server answers. Idempotent; raises nothing."""
         sweeper, self._sweeper = self._sweeper, None
-        if sweeper is not None:
-            sweeper.cancel()
-            await asyncio.wait([sweeper])
-        if self._removals:
-            await asyncio.wait(self._removals)
+        if sweeper is None:
+            return
+        sweeper.cancel()
+        await asyncio.wait([sweeper, *self._removals])
         self._in_use.clear()
         self._stopped = True
         try:
