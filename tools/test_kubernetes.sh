@@ -30,9 +30,10 @@ if [[ -z ${KUBECONFIG:-} ]]; then
   export KUBECONFIG=${KUBE_PREFIX:-/opt/local-kubernetes}/kubeconfig PATH=${KUBE_PREFIX:-/opt/local-kubernetes}/bin:$PATH
   CODEARENA_KUBERNETES_IMAGE=$("$python" -m services.executor.image --from host | cut -d ' ' -f 1)
   export CODEARENA_KUBERNETES_IMAGE CODEARENA_KUBERNETES_IMAGE_PULL_POLICY=Never
-  # One small node, on which no NetworkPolicy is enforced, so that sandboxes reach each other and name servers.
+  # One small node, on which no NetworkPolicy is enforced, so that sandboxes may reach whatever the machine does.
   export CODEARENA_KUBERNETES_CPU_REQUEST=${CODEARENA_KUBERNETES_CPU_REQUEST:-0.05}
-  export CODEARENA_KUBERNETES_TOLERATED_PROBES=${CODEARENA_KUBERNETES_TOLERATED_PROBES:-'["peer", "dns"]'}
+  everything='["api_server", "metadata", "dns", "peer"]'
+  export CODEARENA_KUBERNETES_TOLERATED_PROBES=${CODEARENA_KUBERNETES_TOLERATED_PROBES:-$everything}
 fi
 
 kubectl apply -f k8s/base/namespaces.yaml -f k8s/base/sandboxes.yaml
