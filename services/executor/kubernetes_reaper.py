@@ -24,8 +24,8 @@ class PodReaper:
     """Knows which pods of this executor are in use and deletes the others.
 
     Pods of other executors are deleted when they are older than pods get (`lifetime_seconds`), or have ended two
-    minutes ago and are still there: nobody looks after them. A pod whose executor is gone ends by itself, as its stdin
-    is closed.
+    minutes ago and are still there: nobody looks after them. A pod whose executor is gone ends by itself: its stdin is
+    closed, or nobody greets its harness.
 
     Attributes:
         removal_failures: Deletions that the API server did not carry out at the first attempt.

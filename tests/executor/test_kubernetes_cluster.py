@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import grpc
 import pytest
@@ -22,8 +22,8 @@ import yaml
 from kubernetes_asyncio.client import ApiClient, Configuration
 from kubernetes_asyncio.config import load_kube_config
 
+from codearena import ArenaError
 from codearena.v1 import core_pb2 as core
-from codearena.v1.executor_service_pb2_grpc import ExecutorServiceStub
 from services.executor.kubernetes_settings import KubernetesSettings
 from services.executor.sandbox import SandboxLost
 from tests.executor.conftest import DOUBLE, Executor, double_suite, pods_of, refused, started, until
@@ -35,6 +35,7 @@ Json = dict[str, Any]
 T = TypeVar("T")
 ENDLESS = "def double(x):\n    while True: pass\n"
 LONG = double_suite(cpu_seconds=25, wall_seconds=25)
+IDLE = b'codearena_sandbox_pool_size{backend="kubernetes",state="idle"} 2.0'
 OUTAGE_SECONDS = float(os.environ.get("CODEARENA_TEST_OUTAGE_SECONDS", "30"))
 
 
@@ -88,9 +89,13 @@ async def own(kubernetes: KubernetesSettings) -> AsyncIterator[Cluster]:
     await cluster.client.close()
 
 
-async def leased(admin: Cluster, executor: Executor) -> str:
-    """Waits for the pod in which a program runs."""
-    return (await comes_true(lambda: admin.of(executor, "leased")))[0]
+async def grade_without_end(admin: Cluster, executor: Executor) -> tuple[asyncio.Task[ArenaError], str]:
+    """Begins to grade a program that runs on; returns how that will be refused, and the pod in which it runs."""
+    assert (await executor.grade(DOUBLE, LONG)).outcome == core.OUTCOME_PASSED  # knows the reference from now on
+    await until(executor.none_left)
+    grading = asyncio.create_task(refused(executor.grade(ENDLESS, LONG)))
+    (name,) = await comes_true(lambda: admin.of(executor, "leased"))
+    return grading, name
 
 
 async def comes_true(ask: Callable[[], Awaitable[T]], seconds: float = 90) -> T:
@@ -207,8 +212,7 @@ async def test_a_pod_that_is_taken_away_is_no_verdict(
 ) -> None:
     engine = request.getfixturevalue("docker_engine") if how == "killed" else None
     async with started("kubernetes", data_dir) as executor:
-        grading = asyncio.create_task(refused(executor.grade(ENDLESS, LONG)))
-        name = await leased(admin, executor)
+        grading, name = await grade_without_end(admin, executor)
         if how == "evicted":  # as `kubectl drain` does
             eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
             status, _ = await admin.call("POST", f"{admin.pods}/{name}/eviction", eviction)
@@ -275,46 +279,41 @@ async def test_a_used_up_quota_is_unavailable_until_there_is_room(admin: Cluster
         await comes_true(lambda: is_graded(executor))
 
 
-async def test_pods_of_a_killed_executor_end_by_themselves(
-    admin: Cluster, own: Cluster, data_dir: Path, tmp_path: Path
-) -> None:
+async def test_pods_of_a_killed_executor_end_by_themselves(admin: Cluster, data_dir: Path, tmp_path: Path) -> None:
     port = free_port()
     variables = {"CODEARENA_SANDBOX_BACKEND": "kubernetes", "CODEARENA_DATA_DIR": str(data_dir)}
-    variables |= {"CODEARENA_EXECUTOR_PORT": str(port), "CODEARENA_EXECUTOR_METRICS_PORT": "0"}
+    variables |= {"CODEARENA_EXECUTOR_PORT": "0", "CODEARENA_EXECUTOR_METRICS_PORT": str(port)}
+    variables |= {"CODEARENA_EXECUTOR_WARM": "2", "CODEARENA_EXECUTOR_WARM_MAX": "2"}
 
-    async def phases(state: str) -> dict[str, str]:
-        _, found = await admin.call("GET", admin.pods, labelSelector=f"codearena.state={state}")
+    async def warm() -> dict[str, str]:
+        _, found = await admin.call("GET", admin.pods, labelSelector="codearena.state=warm")
         return {item["metadata"]["name"]: item["status"]["phase"] for item in found["items"]}
 
-    before = set(await phases("warm"))
+    async def two_are_ready() -> bool:
+        try:
+            return IDLE in await asyncio.to_thread(lambda: urlopen(f"http://127.0.0.1:{port}/metrics").read())
+        except OSError:
+            return False
+
+    before = set(await warm())
     with (tmp_path / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "services.executor"), env=os.environ | variables, stdout=log, stderr=log
         )
     try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            await asyncio.wait_for(channel.channel_ready(), 90)
-            executor = Executor(ExecutorServiceStub(channel), None, None, channel)  # type: ignore[arg-type]
-            lost = asyncio.create_task(refused(executor.grade(ENDLESS, LONG)))
-            await comes_true(lambda: phases("leased"))
-            process.send_signal(signal.SIGKILL)
-            assert (await lost).code is grpc.StatusCode.UNAVAILABLE
+        await comes_true(two_are_ready)
     finally:
-        if process.returncode is None:
-            process.kill()
+        process.kill()
         await process.wait()
 
-    async def left() -> dict[str, str]:
-        return {
-            name: phase for name, phase in (await phases("warm") | await phases("leased")).items() if name not in before
-        }
+    left = set(await warm()) - before
+    assert len(left) >= 2
 
     async def all_ended() -> bool:
-        return set((await left()).values()) <= {"Succeeded", "Failed"}
+        return {phase for name, phase in (await warm()).items() if name in left} <= {"Succeeded"}
 
-    assert await left()
     await comes_true(all_ended)
-    for name in await left():
+    for name in left:
         await admin.call("DELETE", f"{admin.pods}/{name}", gracePeriodSeconds="0")
 
 
@@ -325,7 +324,7 @@ def kubeconfig(kubernetes: KubernetesSettings) -> Json:
 
 
 async def test_an_api_server_that_is_gone_for_a_while_costs_no_verdict(
-    data_dir: Path, tmp_path: Path, kubeconfig: Json
+    admin: Cluster, data_dir: Path, tmp_path: Path, kubeconfig: Json
 ) -> None:
     cluster = kubeconfig["clusters"][0]["cluster"]
     server = urlsplit(cluster["server"])
@@ -335,11 +334,9 @@ async def test_an_api_server_that_is_gone_for_a_while_costs_no_verdict(
     file = tmp_path / "kubeconfig"
     file.write_text(json.dumps(kubeconfig))
     async with started("kubernetes", data_dir, kubernetes_kubeconfig=file, warm=2) as executor:
-        under_way = asyncio.create_task(refused(executor.grade(ENDLESS, LONG)))
-        await until(lambda: executor.gauge("codearena_executor_slots", state="busy") == 1)
-        await asyncio.sleep(1)
+        grading, _ = await grade_without_end(admin, executor)
         await proxy.down()
-        assert (await asyncio.wait_for(under_way, 40)).code is grpc.StatusCode.UNAVAILABLE
+        assert (await asyncio.wait_for(grading, 60)).code is grpc.StatusCode.UNAVAILABLE
         assert not await executor.service.check()
         ends = time.monotonic() + OUTAGE_SECONDS
         while time.monotonic() < ends:
