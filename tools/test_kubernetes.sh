@@ -4,7 +4,7 @@
 #   tools/test_kubernetes.sh [pytest arguments]     default: conformance, attacks, bad input, and what is Kubernetes's own
 #
 # The cluster is the one that KUBECONFIG names, whose user may make namespaces and roles. Set CODEARENA_KUBERNETES_IMAGE
-# to a sandbox image that its nodes can pull. Without KUBECONFIG, $LOCAL_KUBERNETES (a command with `build`, `up` and
+# to a sandbox image that its nodes can pull, and CODEARENA_KUBERNETES_SECCOMP_PROFILE to the profile that they have. Without KUBECONFIG, $LOCAL_KUBERNETES (a command with `build`, `up` and
 # `down`; default: local-kubernetes) brings up one on this machine, which takes images from the local Docker engine.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -27,7 +27,13 @@ if [[ -z ${KUBECONFIG:-} ]]; then
   "$local" build
   down=yes
   "$local" up
-  export KUBECONFIG=${KUBE_PREFIX:-/opt/local-kubernetes}/kubeconfig PATH=${KUBE_PREFIX:-/opt/local-kubernetes}/bin:$PATH
+  prefix=${KUBE_PREFIX:-/opt/local-kubernetes}
+  export KUBECONFIG=$prefix/kubeconfig PATH=$prefix/bin:$PATH
+  # The runtime's own profile refuses some calls before the harness can count them.
+  mkdir -p "$prefix/state/kubelet/seccomp"
+  "$python" -c 'from services.executor.seccomp_profile import profile; print(profile())' \
+    >"$prefix/state/kubelet/seccomp/codearena.json"
+  export CODEARENA_KUBERNETES_SECCOMP_PROFILE=codearena.json
   CODEARENA_KUBERNETES_IMAGE=$("$python" -m services.executor.image --from host | cut -d ' ' -f 1)
   export CODEARENA_KUBERNETES_IMAGE CODEARENA_KUBERNETES_IMAGE_PULL_POLICY=Never
   # One small node, on which no NetworkPolicy is enforced, so that sandboxes may reach whatever the machine does.
