@@ -4,8 +4,9 @@
 #   tools/test_kubernetes.sh [pytest arguments]     default: conformance, attacks, bad input, and what is Kubernetes's own
 #
 # The cluster is the one that KUBECONFIG names, whose user may make namespaces and roles. Set CODEARENA_KUBERNETES_IMAGE
-# to a sandbox image that its nodes can pull, and CODEARENA_KUBERNETES_SECCOMP_PROFILE to the profile that they have. Without KUBECONFIG, $LOCAL_KUBERNETES (a command with `build`, `up` and
-# `down`; default: local-kubernetes) brings up one on this machine, which takes images from the local Docker engine.
+# to a sandbox image that its nodes can pull, and CODEARENA_KUBERNETES_SECCOMP_PROFILE to the profile that they have (see
+# docs/sandbox.md). Without KUBECONFIG, $LOCAL_KUBERNETES (a command with `build`, `up` and `down`; default:
+# local-kubernetes) brings up one on this machine, which takes images from the local Docker engine.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
