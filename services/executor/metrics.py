@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily
@@ -42,9 +42,12 @@ class ExecutorMetrics:
         registry: Where.
         backend: The sandbox backend, as CODEARENA_SANDBOX_BACKEND has it.
         orphans: Returns how many leftovers the backend has removed since it started.
+        probes: What its canary tries.
     """
 
-    def __init__(self, registry: CollectorRegistry, backend: str, orphans: Callable[[], int]) -> None:
+    def __init__(
+        self, registry: CollectorRegistry, backend: str, orphans: Callable[[], int], probes: Iterable[str] = PROBES
+    ) -> None:
         self._backend = backend
         self._queue = Gauge("codearena_executor_queue_depth", "Requests that wait for a slot.", registry=registry)
         self._wait = Histogram(
@@ -78,7 +81,7 @@ class ExecutorMetrics:
             ("backend", "probe"),
             registry=registry,
         )
-        for probe in PROBES:
+        for probe in probes:
             self._canary.labels(backend, probe).set(0)
         registry.register(_Orphans(backend, orphans))
         for reason in (*_REASONS.values(), "pids", "infra_error"):
