@@ -12,14 +12,15 @@ from typing import Final
 import grpc
 
 from codearena import _checks
+from codearena._patience import BACKOFF_MULTIPLIER, FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS, Patience
 
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 MAX_ATTEMPTS: Final = 5
 
 _RETRY_POLICY: Final = {
-    "initialBackoff": "0.2s",
-    "maxBackoff": "5s",
-    "backoffMultiplier": 3,
+    "initialBackoff": f"{FIRST_BACKOFF_SECONDS:g}s",
+    "maxBackoff": f"{LONGEST_BACKOFF_SECONDS:g}s",
+    "backoffMultiplier": BACKOFF_MULTIPLIER,
     "retryableStatusCodes": ["UNAVAILABLE"],
 }
 _RETRY_THROTTLING: Final = {"maxTokens": 100, "tokenRatio": 0.5}
@@ -67,6 +68,7 @@ class Connection:
         options: Channel options.
         metadata: Sent with every call.
         timeout_seconds: Deadline of every call; None for each call's own default.
+        max_attempts: How often a call is sent at most.
     """
 
     address: str
@@ -74,6 +76,7 @@ class Connection:
     options: tuple[tuple[str, str | int], ...]
     metadata: tuple[tuple[str, str], ...]
     timeout_seconds: float | None
+    max_attempts: int
 
     @classmethod
     def build(
@@ -102,6 +105,7 @@ class Connection:
             options=_options(address, max_attempts, None if tls is None else tls.server_name),
             metadata=() if token is None else (("authorization", f"Bearer {_token(token)}"),),
             timeout_seconds=None if timeout_seconds is None else _checks.timeout(timeout_seconds),
+            max_attempts=max_attempts,
         )
 
     def deadline(self, per_call: float | None, default: float) -> float:
@@ -109,6 +113,10 @@ class Connection:
         if per_call is not None:
             return _checks.timeout(per_call)
         return default if self.timeout_seconds is None else self.timeout_seconds
+
+    def patience(self, per_call: float | None, default: float) -> Patience:
+        """Returns how often a stream is opened again, all within the deadline of the call."""
+        return Patience(self.max_attempts, self.deadline(per_call, default))
 
 
 def service_config(max_attempts: int) -> str:

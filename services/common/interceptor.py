@@ -7,7 +7,7 @@ import contextlib
 import hmac
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -15,6 +15,7 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from codearena.v1 import error_reason_pb2 as reasons
+from services.common.draining import Draining, cut_short
 from services.common.errors import StatusError
 from services.common.logs import trace_of
 from services.common.metrics import RpcMetrics
@@ -34,9 +35,10 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):
     which would answer INTERNAL to malformed text.
     """
 
-    def __init__(self, metrics: RpcMetrics, token: str | None) -> None:
+    def __init__(self, metrics: RpcMetrics, token: str | None, draining: Draining) -> None:
         self._metrics = metrics
         self._token = token
+        self._draining = draining
         self._log = structlog.get_logger("rpc")
 
     async def intercept_service(
@@ -50,7 +52,7 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):
         if handler is None or not method.startswith(_OURS):
             return handler
         authorized = self._authorized(handler_call_details)
-        call = _Call(self._metrics, self._log, method, authorized)
+        call = _Call(self._metrics, self._log, method, authorized, self._draining)
         if handler.request_streaming:
             return grpc.stream_stream_rpc_method_handler(call.streams(handler), None, handler.response_serializer)
         if handler.response_streaming:
@@ -68,11 +70,19 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):
 class _Call:
     """One call on its way through the boundary."""
 
-    def __init__(self, metrics: RpcMetrics, log: Any, method: str, authorized: bool) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        metrics: RpcMetrics,
+        log: Any,  # noqa: ANN401
+        method: str,
+        authorized: bool,
+        draining: Draining,
+    ) -> None:
         self._metrics = metrics
         self._log = log
         _, self._service, self._method = method.split("/")
         self._authorized = authorized
+        self._draining = draining
 
     def unary(self, handler: Handler) -> Callable[[bytes, Any], Awaitable[Any]]:
         async def run(raw: bytes, context: Context) -> Any:  # noqa: ANN401
@@ -94,9 +104,15 @@ class _Call:
         return self._answered(lambda raw, context: handler.unary_stream(self._decode(handler, raw), context))
 
     def streams(self, handler: Handler) -> Stream:
-        def begin(raw: Any, context: Context) -> Any:  # noqa: ANN401
+        async def begin(raw: Any, context: Context) -> AsyncIterator[Any]:  # noqa: ANN401
             self._require_authorized()
-            return handler.stream_stream(self._decode_each(handler, raw), context)
+            requests = self._draining.requests(raw)
+            answers = handler.stream_stream(self._decode_each(handler, requests), context)
+            async with contextlib.aclosing(answers):
+                async for answer in answers:
+                    yield answer
+            if requests.cut:
+                raise cut_short()
 
         return self._answered(begin)
 
@@ -126,7 +142,7 @@ class _Call:
                 "send the bearer token of this arena in the metadata `authorization`",
             )
 
-    async def _decode_each(self, handler: Handler, raw: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+    async def _decode_each(self, handler: Handler, raw: AsyncIterable[bytes]) -> AsyncIterator[Any]:
         async for message in raw:
             yield self._decode(handler, message)
 

@@ -18,6 +18,7 @@ from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry
 
 from services.common.channel import MAX_MESSAGE_BYTES
+from services.common.draining import Draining
 from services.common.interceptor import BoundaryInterceptor
 from services.common.logs import trace_of
 from services.common.metrics import MetricsEndpoint, RpcMetrics, build_info
@@ -74,8 +75,9 @@ class RunningServer:
         metrics.declare(service.descriptor.full_name, (m.name for m in service.descriptor.methods))
         build_info(registry, service.name, metadata.version("codearena-rl"))
         token = settings.token.get_secret_value() if settings.token else None
+        self._draining = Draining()
         self._server = grpc.aio.server(
-            interceptors=[BoundaryInterceptor(metrics, token)], options=_server_options(settings)
+            interceptors=[BoundaryInterceptor(metrics, token, self._draining)], options=_server_options(settings)
         )
         self._registry = registry
         self._endpoint: MetricsEndpoint | None = None
@@ -106,13 +108,16 @@ class RunningServer:
         self._log.info("serving", host=self._settings.host, port=self.port, metrics_port=self.metrics_port)
 
     async def stop(self) -> None:
-        """Drains: reports not-serving, waits, lets running calls end, releases everything."""
+        """Drains: reports not-serving, waits, lets running calls end and ends streams, releases everything."""
         if self._checker is not None:
             self._checker.cancel()
             await asyncio.gather(self._checker, return_exceptions=True)
         await self._publish(False)
         await asyncio.sleep(self._settings.drain_seconds)
-        await self._server.stop(self._settings.grace_seconds)
+        stopping = asyncio.create_task(self._server.stop(self._settings.grace_seconds))
+        await asyncio.sleep(0)  # new calls are refused before streams end: who opens one again finds another replica
+        self._draining.begin()
+        await stopping
         await self._service.stop()
         if self._endpoint is not None:
             await asyncio.to_thread(self._endpoint.close)
