@@ -14,7 +14,7 @@ import itertools
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +30,8 @@ from services.env.task_schema import Task
 SERVICES = ("executor", "judge", "env")
 _REPLICAS = 2
 _STEPS_AN_EPISODE = 5
-_RUN = "rolling"
+_PATIENCE_SECONDS = 120.0
+RUN = "rolling"
 _SETTINGS = {
     "CODEARENA_SANDBOX_BACKEND": "process",
     "CODEARENA_DRAIN_SECONDS": "0.5",
@@ -59,9 +60,10 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Roll:
-    """One restart: of which service, seconds until it had ended, and seconds until it served again."""
+    """One restart: of which service, its exit status, seconds until it had ended, and until it served again."""
 
     service: str
+    status: int
     ending: float
     starting: float
 
@@ -80,7 +82,7 @@ async def _episodes(client: AsyncArenaClient, tasks: list[Task], numbers: Iterat
             if seen.over.is_set():
                 return
             task = tasks[number % len(tasks)]
-            episode = await client.reset(task.id, run_id=_RUN)
+            episode = await client.reset(task.id, run_id=RUN, timeout_seconds=_PATIENCE_SECONDS)
             for step in range(1, _STEPS_AN_EPISODE + 1):
                 started = time.perf_counter()
                 yield StepCall(episode.episode_id, _fix(task, number, step), f"request {step}")
@@ -108,32 +110,37 @@ async def _play(address: str, tasks: list[Task], numbers: Iterator[int], seen: S
                 seen.failures[f"stream: {error}"] += 1
 
 
-async def _roll(replicas: dict[str, list[ServiceProcess]], rounds: int, settle: float) -> list[Roll]:
-    """Restarts every process in turn; the next one only once the last one is back."""
+async def _roll(processes: Iterable[ServiceProcess], settle: float) -> list[Roll]:
+    """Restarts one process after the other; the next one only once the last one is back."""
     rolls = []
-    for _, name, number in itertools.product(range(rounds), SERVICES, range(_REPLICAS)):
-        process = replicas[name][number]
+    for process in processes:
         began = time.perf_counter()
-        await asyncio.to_thread(process.stop)
+        status = await asyncio.to_thread(process.stop)
         ended = time.perf_counter()
         process.start()
         await asyncio.to_thread(process.wait_ready)
-        rolls.append(Roll(name, ended - began, time.perf_counter() - ended))
+        rolls.append(Roll(process.name, status, ended - began, time.perf_counter() - ended))
         await asyncio.sleep(settle)
     return rolls
 
 
 async def play(
-    replicas: dict[str, list[ServiceProcess]], clients: int, rounds: int, settle: float
+    address: str, clients: int, processes: Iterable[ServiceProcess], settle: float
 ) -> tuple[Seen, list[Roll]]:
-    """Plays while every process is restarted; returns what the clients saw, and the restarts."""
+    """Plays while processes are restarted; returns what the clients saw, and the restarts.
+
+    Args:
+        address: Of env.
+        clients: How many play.
+        processes: Restarted in this order.
+        settle: Seconds after each restart, and before the first.
+    """
     seen, tasks, numbers = Seen(), workloads.catalogue(), itertools.count()
-    address = target(replicas["env"])
     async with asyncio.TaskGroup() as group:
         for _ in range(clients):
             group.create_task(_play(address, tasks, numbers, seen))
         await asyncio.sleep(settle)
-        rolls = await _roll(replicas, rounds, settle)
+        rolls = await _roll(processes, settle)
         seen.over.set()
     return seen, rolls
 
@@ -193,10 +200,12 @@ def measure(arguments: argparse.Namespace) -> Iterator[Figures]:
         folder = Path(name)
         url, kind = stack.enter_context(new_database(folder, arguments.database_url))
         replicas = start_replicas(folder, url, stack)
-        seen, rolls = asyncio.run(play(replicas, arguments.clients, arguments.rounds, arguments.settle))
-        found = asyncio.run(stored(url, _RUN))
+        each = [process for name in SERVICES for process in replicas[name]] * arguments.rounds
+        seen, rolls = asyncio.run(play(target(replicas["env"]), arguments.clients, each, arguments.settle))
+        found = asyncio.run(stored(url, RUN))
     rows = [("steps that the clients saw graded", f"{len(seen.rewards):,}")]
     rows += [(what, f"{count:,}") for what, count in misses(seen, found).items()]
+    rows.append(("services that did not end with status 0", f"{sum(roll.status != 0 for roll in rolls)}"))
     rows += [(f"failure: {why[:80]}", f"{count:,}") for why, count in seen.failures.most_common(5)]
     rows.append(("answers that had been graded before the stream broke", f"{seen.replayed:,}"))
     rows.append(("longest wait for an answer, seconds", f"{max(seen.seconds):.1f}"))

@@ -17,6 +17,7 @@ from codearena._patience import BACKOFF_MULTIPLIER, FIRST_BACKOFF_SECONDS, LONGE
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 MAX_ATTEMPTS: Final = 5
 
+_SERVICE: Final = "codearena.v1.EnvService"
 _RETRY_POLICY: Final = {
     "initialBackoff": f"{FIRST_BACKOFF_SECONDS:g}s",
     "maxBackoff": f"{LONGEST_BACKOFF_SECONDS:g}s",
@@ -124,12 +125,16 @@ def service_config(max_attempts: int) -> str:
 
     Only UNAVAILABLE is retried. A step carries a request id, so it is never graded twice; the other calls of
     the arena may be repeated without harm (a repeated Reset may leave an episode that nobody uses). Health
-    checks are not retried: they ask about now.
+    checks are not retried: they ask about now. Streams of steps are opened again by the clients, which know what
+    has been answered.
     """
     config: dict[str, object] = {"loadBalancingConfig": [{"round_robin": {}}]}
     if max_attempts > 1:
         policy = {"maxAttempts": max_attempts, **_RETRY_POLICY}
-        config["methodConfig"] = [{"name": [{"service": "codearena.v1.EnvService"}], "retryPolicy": policy}]
+        config["methodConfig"] = [
+            {"name": [{"service": _SERVICE}], "retryPolicy": policy},
+            {"name": [{"service": _SERVICE, "method": "StepStream"}]},
+        ]
         config["retryThrottling"] = _RETRY_THROTTLING
     return json.dumps(config)
 

@@ -43,7 +43,7 @@ class Deployment:
         judge_workers: Of one judge.
         database_cores: Of the one PostgreSQL.
         shared_cores: Where all is on one machine, client included: its cores; None if each has its own.
-        client_processes: Processes that the training run steps from.
+        client_processes: Processes that the training run steps from; None if they are no matter of the arena's.
         queue: Requests that may wait in one executor.
         retry_seconds: When a refused request comes back.
         supply: How sandboxes are made, if that is a bottleneck of its own.
@@ -62,7 +62,7 @@ class Deployment:
     judge_workers: int = JUDGE_WORKERS
     database_cores: int = 4
     shared_cores: int | None = None
-    client_processes: int = 1_000_000
+    client_processes: int | None = None
     queue: int = QUEUE
     retry_seconds: float = 1.0
     supply: Making | None = None

@@ -173,6 +173,7 @@ class Arena:
         self._inside = 0
         shared = None if deployment.shared_cores is None else simpy.Resource(world, deployment.shared_cores)
         self._stations = _stations(world, deployment, shared)
+        self._path = [name for name in ("client", "env", "database") if name in self._stations]
         self._turns = {name: itertools.cycle(stations) for name, stations in self._stations.items()}
         self._supplies = [
             Supply(world, made.rate, made.start_seconds, made.warm)
@@ -211,8 +212,12 @@ class Arena:
         return [*itertools.chain(*self._stations.values()), *(supply.making for supply in self._supplies)]
 
     def _episode(self) -> Events:
-        think = self._deployment.think
-        yield self._world.timeout(self._random.random() * think.draw(self._random))
+        think, longest = self._deployment.think, self._deployment.think.quantiles[-1]
+        current = think.draw(self._random)
+        # Whoever looks finds an episode in a long thought more often than in a short one.
+        while self._random.random() * longest > current:
+            current = think.draw(self._random)
+        yield self._world.timeout(self._random.random() * current)
         while True:
             yield from self._step()
             yield self._world.timeout(think.draw(self._random))
@@ -222,15 +227,16 @@ class Arena:
         self.seen.begun += 1
         self._inside += 1
         costs = self._durations.costs
-        parts = [(name, next(self._turns[name]), getattr(costs, name)) for name in ("client", "env", "database")]
-        for _, station, cost in parts:
+        parts = [(next(self._turns[name]), getattr(costs, name)) for name in self._path]
+        for station, cost in parts:
             yield from station.serve(_BEFORE * cost)
         grading = self._world.process(self._execute())
         judging = self._world.process(self._judge())
         yield grading & judging
-        for _, station, cost in reversed(parts):
+        for station, cost in reversed(parts):
             yield from station.serve((1 - _BEFORE) * cost)
-        yield self._world.timeout(self._deployment.unexplained_seconds)
+        if self._deployment.unexplained_seconds:
+            yield self._world.timeout(self._deployment.unexplained_seconds)
         self._inside -= 1
         self.seen.finished += 1
         self.seen.latencies.append(self._world.now - began)
@@ -269,12 +275,13 @@ def _stations(
         return [Station(world, servers, shared) for _ in range(count)]
 
     stations = {
-        "client": some(1, deployment.client_processes),
         "env": some(deployment.env, 1),
         "executor": some(deployment.executor, deployment.slots),
         "judge": some(deployment.judge, deployment.judge_workers),
         "database": some(1, deployment.database_cores),
     }
+    if deployment.client_processes is not None:
+        stations["client"] = some(1, deployment.client_processes)
     if deployment.model is not None:
         stations["model"] = [Station(world, deployment.model_concurrency) for _ in range(deployment.judge)]
     return stations
