@@ -95,7 +95,7 @@ async def _episodes(client: AsyncArenaClient, tasks: list[Task], numbers: Iterat
             seen.failures[f"step: {result}"] += 1
             await answers.put(result)
             continue
-        seen.rewards[call.episode_id, call.request_id] = result.reward
+        seen.rewards[call.episode_id, call.request_id or ""] = result.reward
         seen.replayed += result.replayed
         await answers.put(None)
 
@@ -150,9 +150,16 @@ def target(processes: list[ServiceProcess]) -> str:
     return "ipv4:" + ",".join(process.address for process in processes)
 
 
-def start_replicas(folder: Path, url: str, stack: ExitStack) -> dict[str, list[ServiceProcess]]:
-    """Starts two of each service, on one database; the stack ends them."""
-    variables, replicas = dict(_SETTINGS), {}
+def start_replicas(folder: Path, data: Path, url: str, stack: ExitStack) -> dict[str, list[ServiceProcess]]:
+    """Starts two of each service, on one database; the stack ends them.
+
+    Args:
+        folder: For their logs.
+        data: Their data directory, in which the sandboxes' root may be there already.
+        url: Of the database.
+        stack: Ends them.
+    """
+    variables, replicas = _SETTINGS | {"CODEARENA_DATA_DIR": str(data)}, {}
     for name in SERVICES:
         if name == "env":
             variables["CODEARENA_DATABASE_URL"] = url
@@ -199,7 +206,7 @@ def measure(arguments: argparse.Namespace) -> Iterator[Figures]:
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         url, kind = stack.enter_context(new_database(folder, arguments.database_url))
-        replicas = start_replicas(folder, url, stack)
+        replicas = start_replicas(folder, folder / "data", url, stack)
         each = [process for name in SERVICES for process in replicas[name]] * arguments.rounds
         seen, rolls = asyncio.run(play(target(replicas["env"]), arguments.clients, each, arguments.settle))
         found = asyncio.run(stored(url, RUN))

@@ -18,6 +18,8 @@ from benchmarks.capacity.deployment import Deployment
 from benchmarks.capacity.durations import Durations, percentile
 
 Events: TypeAlias = Generator[simpy.Event, Any, None]
+_SLICE_SECONDS = 0.004
+"""For how long a core of a shared machine is kept at a time."""
 _BEFORE = 0.5
 """Which part of the CPU time of client, env and database is spent before executor and judge are asked."""
 
@@ -29,7 +31,7 @@ class Station:
         world: The simulation.
         servers: How many serve at once.
         machine: Where each of them needs a core while it works; None for cores of their own.
-        slice_seconds: For how long a core is kept at a time.
+        speed: Seconds of work that a core does in a second.
 
     Attributes:
         busy: Seconds of service so far.
@@ -42,12 +44,12 @@ class Station:
         world: simpy.Environment,
         servers: int,
         machine: simpy.Resource | None = None,
-        slice_seconds: float = 0.004,
+        speed: float = 1.0,
     ) -> None:
         self._world = world
         self._servers = simpy.Resource(world, servers)
         self._machine = machine
-        self._slice = slice_seconds
+        self._speed = speed
         self.busy = self.waited = 0.0
         self.served = 0
 
@@ -73,11 +75,12 @@ class Station:
         if self._machine is None:
             yield self._world.timeout(seconds)
             return
+        seconds /= self._speed
         while seconds > 0:
             with self._machine.request() as turn:
                 yield turn
-                yield self._world.timeout(min(seconds, self._slice))
-            seconds -= self._slice
+                yield self._world.timeout(min(seconds, _SLICE_SECONDS))
+            seconds -= _SLICE_SECONDS
 
     def utilisation(self, seconds: float) -> float:
         """Returns which part of the servers was busy during a time."""
@@ -272,7 +275,7 @@ def _stations(
     world: simpy.Environment, deployment: Deployment, shared: simpy.Resource | None
 ) -> dict[str, list[Station]]:
     def some(count: int, servers: int) -> list[Station]:
-        return [Station(world, servers, shared) for _ in range(count)]
+        return [Station(world, servers, shared, deployment.speed) for _ in range(count)]
 
     stations = {
         "env": some(deployment.env, 1),

@@ -85,7 +85,7 @@ class Balanced:
 
 
 @pytest.fixture
-async def balanced(tmp_path: Path) -> AsyncIterator[Balanced]:
+async def balanced(tmp_path: Path, arena_data: Path) -> AsyncIterator[Balanced]:
     require_namespaces()
     with contextlib.ExitStack() as stack:
         hosts = stack.enter_context(machines(3))
@@ -96,7 +96,8 @@ async def balanced(tmp_path: Path) -> AsyncIterator[Balanced]:
             own = tmp_path / name
             own.mkdir()
             on_it = ("nsenter", f"--net=/run/netns/{name}")
-            executors.append(ServiceProcess("executor", own, SETTINGS, host=address, prefix=on_it, port=PORT))
+            variables = SETTINGS | {"CODEARENA_DATA_DIR": str(arena_data)}
+            executors.append(ServiceProcess("executor", own, variables, host=address, prefix=on_it, port=PORT))
         judge = ServiceProcess("judge", tmp_path, {})
         settings = {
             "CODEARENA_EXECUTOR_ADDRESS": f"dns:///executor:{PORT}",

@@ -13,10 +13,10 @@ SETTLE_SECONDS = 1.0
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-async def test_sigterm_of_each_service_under_load_loses_no_step(tmp_path):
+async def test_sigterm_of_each_service_under_load_loses_no_step(tmp_path, arena_data):
     url = f"sqlite:///{tmp_path / 'codearena.sqlite3'}"
     with ExitStack() as stack:
-        replicas = start_replicas(tmp_path, url, stack)
+        replicas = start_replicas(tmp_path, arena_data, url, stack)
         first = [replicas[name][0] for name in SERVICES]
         seen, rolls = await play(target(replicas["env"]), CLIENTS, first, SETTLE_SECONDS)
         found = await stored(url, RUN)
