@@ -156,6 +156,8 @@ def _options(address: str, max_attempts: int, server_name: str | None) -> tuple[
         ("grpc.initial_reconnect_backoff_ms", 200),
         ("grpc.min_reconnect_backoff_ms", 5_000),
         ("grpc.max_reconnect_backoff_ms", 5_000),
+        # A name is looked up again when a connection ends; at most this often, and 30 s apart by default.
+        ("grpc.dns_min_time_between_resolutions_ms", 1_000),
         ("grpc.primary_user_agent", "codearena-python"),
     ]
     if _is_loopback(address):

@@ -9,26 +9,7 @@ import grpc
 from services.common.settings import PeerSettings
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
-# Executor and judge keep nothing of a call, so one that a replica which ends did not take may be sent to another one.
-_RETRIED = ("codearena.v1.ExecutorService", "codearena.v1.JudgeService")
-_SERVICE_CONFIG = json.dumps(
-    {
-        "loadBalancingConfig": [{"round_robin": {}}],
-        "methodConfig": [
-            {
-                "name": [{"service": service} for service in _RETRIED],
-                "retryPolicy": {
-                    "maxAttempts": 4,
-                    "initialBackoff": "0.1s",
-                    "maxBackoff": "1s",
-                    "backoffMultiplier": 3,
-                    "retryableStatusCodes": ["UNAVAILABLE"],
-                },
-            }
-        ],
-        "retryThrottling": {"maxTokens": 100, "tokenRatio": 0.5},
-    }
-)
+_SERVICE_CONFIG = json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})
 _OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
@@ -37,8 +18,6 @@ _OPTIONS = (
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.max_reconnect_backoff_ms", 1_000),
     ("grpc.initial_reconnect_backoff_ms", 100),
-    # A call whose request does not fit into this buffer would not be retried.
-    ("grpc.per_rpc_retry_buffer_size", MAX_MESSAGE_BYTES),
     # Names are looked up again when a connection ends; at most this often, and 30 s apart by default, which is longer
     # than two replicas take to be replaced one after the other.
     ("grpc.dns_min_time_between_resolutions_ms", 1_000),
