@@ -21,7 +21,9 @@ from benchmarks import (
     memory,
     overhead,
     reward_noise,
+    rolling,
     sessions,
+    soak,
     static_judge,
     step_latency,
     throughput,
@@ -47,6 +49,8 @@ _BENCHMARKS: dict[str, Benchmark] = {
         endurance,
         memory,
         cost_growth,
+        rolling,
+        soak,
     )
 }
 # Enough to see that nothing is far off, in a few minutes.
@@ -61,6 +65,8 @@ _QUICK = {
     "static_judge": ["--rounds", "40"],
     "kills": ["--steps", "200", "--kills", "6"],
     "endurance": ["--count", "500"],
+    "rolling": ["--rounds", "1"],
+    "soak": ["--minutes", "3", "--warm-up", "500"],
 }
 _HEAD = """# Benchmarks
 
@@ -83,7 +89,7 @@ def main() -> None:
     """Measures; prints each table as it is ready."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(_BENCHMARKS)} (default: all)")
-    parser.add_argument("--quick", action="store_true", help="fewer repetitions: minutes instead of half an hour")
+    parser.add_argument("--quick", action="store_true", help="fewer repetitions: minutes instead of an hour")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the tables there as Markdown")
     arguments = parser.parse_args()
     if unknown := sorted(set(arguments.names) - set(_BENCHMARKS)):

@@ -44,6 +44,7 @@ def main_of(
         prog=f"python -m benchmarks.{name}", description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_arguments(parser)
+    parser.add_argument("--markdown", action="store_true", help="print the tables as sections of a report")
     parsed = parser.parse_args(arguments)
     logs.configure("error", "text")
     console = Console()
@@ -51,7 +52,10 @@ def main_of(
         console.width = PIPE_WIDTH
     try:
         for figures in measure(parsed):
-            figures.show(console)
+            if parsed.markdown:
+                sys.stdout.write(figures.markdown() + "\n")
+            else:
+                figures.show(console)
     except KeyboardInterrupt:
         sys.exit(130)
 

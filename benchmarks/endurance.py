@@ -65,7 +65,7 @@ class Census:
 
 def _census(pid: int, family: list[int]) -> Census:
     return Census(
-        containers=_containers(pid),
+        containers=containers_of(pid),
         processes=sum(Path(f"/proc/{member}").exists() for member in [pid, *family]),
         descriptors=_entries(Path(f"/proc/{pid}/fd")),
         mounts=sum(_mounts([pid, *family]).values()),
@@ -81,11 +81,12 @@ def _last_census(pid: int, family: list[int]) -> Census:
     return found
 
 
-def _containers(pid: int) -> int:
+def containers_of(pid: int) -> int:
+    """Returns how many containers there are of an executor, running or not; 0 without an engine."""
     try:
         with contextlib.closing(APIClient(version="auto", **kwargs_from_env())) as client:
             return len(client.containers(all=True, filters={"label": f"codearena.executor.pid={pid}"}))
-    except DockerException:  # without an engine there are none
+    except DockerException:
         return 0
 
 

@@ -19,12 +19,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import Connection, text
-
 from benchmarks import workloads
 from benchmarks.command import main_of
 from benchmarks.figures import Figures, median
 from benchmarks.processes import ServiceProcess
+from benchmarks.stored import stored
 from codearena import (
     AsyncArenaClient,
     DeadlineExceededError,
@@ -32,7 +31,6 @@ from codearena import (
     UnavailableError,
 )
 from services.env.task_schema import Task
-from services.env.transactions import open_database
 
 T = TypeVar("T")
 _STEPS_AN_EPISODE = 5
@@ -128,27 +126,6 @@ async def _run(services: dict[str, ServiceProcess], name: str, steps: int, kills
     return run
 
 
-def _stored(connection: Connection, name: str) -> tuple[int, int, int]:
-    """Returns the steps of a run in the store, how many (episode, request) they have, and how many are out of order."""
-    steps = "FROM steps JOIN episodes USING (episode_id) WHERE run_id = :run"
-    total = connection.execute(text(f"SELECT count(*) {steps}"), {"run": name}).scalar_one()
-    pairs = f"SELECT count(*) FROM (SELECT DISTINCT episode_id, request_id {steps}) AS pairs"
-    wrong = f"SELECT count(*) {steps} AND request_id <> 'request ' || number"
-    return (
-        total,
-        connection.execute(text(pairs), {"run": name}).scalar_one(),
-        connection.execute(text(wrong), {"run": name}).scalar_one(),
-    )
-
-
-async def _count(url: str, name: str) -> tuple[int, int, int]:
-    database = open_database(url)
-    try:
-        return await database.write(lambda connection: _stored(connection, name))
-    finally:
-        await database.stop()
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of this benchmark."""
     parser.add_argument("--steps", type=int, default=2000, help="steps of each run (default 2000)")
@@ -173,13 +150,13 @@ def measure(arguments: argparse.Namespace) -> Iterator[Figures]:
             process.wait_ready()
         calm = asyncio.run(_run(services, "calm", arguments.steps, 0, arguments.seed))
         rough = asyncio.run(_run(services, "rough", arguments.steps, arguments.kills, arguments.seed))
-        stored, distinct, misplaced = asyncio.run(_count(url, "rough"))
+        found = asyncio.run(stored(url, "rough"))
     differing = sum(abs(rough.rewards.get(key, -1.0) - reward) > 1e-9 for key, reward in calm.rewards.items())
     rows = [
         ("steps that the client saw graded", f"{len(rough.rewards):,} of {arguments.steps:,}"),
-        ("steps in the store", f"{stored:,}"),
-        ("of these, distinct (episode, request)", f"{distinct:,}"),
-        ("of these, not at the number of their request", f"{misplaced:,}"),
+        ("steps in the store", f"{found.steps:,}"),
+        ("of these, distinct (episode, request)", f"{found.distinct:,}"),
+        ("of these, not at the number of their request", f"{found.misplaced:,}"),
         ("rewards that differ from the undisturbed run", f"{differing:,}"),
         ("calls that were made again", f"{rough.retries:,}"),
         ("seconds, undisturbed", f"{calm.seconds:.1f}"),

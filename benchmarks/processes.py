@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from codearena import ArenaClient, UnavailableError
 from services.common.errors import StartError
 
 _ROOT = Path(__file__).parents[1]
-_START_SECONDS, _STOP_SECONDS = 60.0, 60.0
+_START_SECONDS, _STOP_SECONDS = 180.0, 60.0
 _PAUSE_SECONDS = 0.05
 
 
@@ -52,18 +52,33 @@ class Running:
 
 
 class ServiceProcess:
-    """`python -m services.NAME` on free ports of loopback, which it keeps when it is started again.
+    """`python -m services.NAME` on free ports, which it keeps when it is started again.
 
     Args:
         name: "env", "executor" or "judge".
         folder: Data directory, and where its log goes.
         variables: Its settings. Those of the caller's environment do not count.
+        host: Where it listens.
+        prefix: A command that replaces itself by the one it is given, to run the service in other surroundings.
+        port: Its gRPC port; 0 takes a free one of loopback.
     """
 
-    def __init__(self, name: str, folder: Path, variables: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        variables: Mapping[str, str],
+        *,
+        host: str = "127.0.0.1",
+        prefix: Sequence[str] = (),
+        port: int = 0,
+    ) -> None:
         self.name = name
+        self._host, self._prefix = host, prefix
         self._port, self._metrics_port = _free_ports(2)
+        self._port = port or self._port
         own = {
+            "CODEARENA_HOST": host,
             "CODEARENA_DATA_DIR": str(folder),
             "CODEARENA_DRAIN_SECONDS": "0",
             f"CODEARENA_{name.upper()}_PORT": str(self._port),
@@ -76,13 +91,13 @@ class ServiceProcess:
     @property
     def address(self) -> str:
         """Its gRPC target."""
-        return f"127.0.0.1:{self._port}"
+        return f"{self._host}:{self._port}"
 
     def start(self) -> None:
         """Starts it and does not wait."""
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", f"services.{self.name}"],
+                [*self._prefix, sys.executable, "-m", f"services.{self.name}"],
                 cwd=_ROOT,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
@@ -93,7 +108,7 @@ class ServiceProcess:
     def wait_ready(self) -> Running:
         """Waits until it serves. Raises StartError if it ends before or takes too long, with the end of its log."""
         assert self._process is not None, "start() comes first"
-        running = Running(self._process.pid, self.address, f"http://127.0.0.1:{self._metrics_port}/metrics")
+        running = Running(self._process.pid, self.address, f"http://{self._host}:{self._metrics_port}/metrics")
         _wait_ready(self._process, running, self._log)
         return running
 
@@ -103,11 +118,12 @@ class ServiceProcess:
             self._process.kill()
             self._process.wait()
 
-    def stop(self) -> None:
-        """Ends it as an operator would. Idempotent."""
-        if self._process is not None:
-            _end(self._process)
-            self._process = None
+    def stop(self) -> int:
+        """Ends it as an operator would and returns its exit status. Idempotent."""
+        if self._process is None:
+            return 0
+        process, self._process = self._process, None
+        return _end(process)
 
 
 @contextlib.contextmanager
@@ -144,13 +160,13 @@ def _wait_ready(process: subprocess.Popen[bytes], running: Running, log: Path) -
     raise StartError(f"it does not serve: {log.read_text(encoding='utf-8', errors='replace')[-500:]}")
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes]) -> int:
     process.terminate()
     try:
-        process.wait(_STOP_SECONDS)
+        return process.wait(_STOP_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait()
+        return process.wait()
 
 
 def descendants(pid: int) -> list[int]:
@@ -187,3 +203,22 @@ def cpu_seconds(pid: int) -> float:
     The clock's number is made as the kernel's include/linux/posix-timers_types.h makes it.
     """
     return time.clock_gettime((~pid << 3) | 2)
+
+
+def tree_cpu_seconds(pid: int) -> float:
+    """Returns the CPU time of a process, of those below it, and of those below it that have ended."""
+    return sum(map(_cpu_with_ended, [pid, *descendants(pid)]))
+
+
+def _cpu_with_ended(pid: int) -> float:
+    with contextlib.suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
+
+
+def descriptors(pid: int) -> int:
+    """Returns how many files a process has open; 0 if it is gone."""
+    with contextlib.suppress(OSError):
+        return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+    return 0

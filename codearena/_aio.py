@@ -84,7 +84,10 @@ class AsyncArenaClient(AsyncRunMethods):
         if not isinstance(steps, Iterable | AsyncIterable):
             raise TypeError(f"steps must be an iterable of StepCall, not {type(steps).__name__}")
         return async_steps(
-            lambda: self._rpc("StepStream", _calls.STREAM_SECONDS, timeout_seconds)(), steps, check_window(window)
+            lambda seconds: self._rpc("StepStream", seconds, seconds)(),
+            lambda: self._connection.patience(timeout_seconds, _calls.STREAM_SECONDS),
+            steps,
+            check_window(window),
         )
 
     async def get_state(self, episode_id: str, *, timeout_seconds: float | None = None) -> EpisodeState:

@@ -13,14 +13,16 @@ from typing import Final
 import grpc
 
 from codearena import _checks
+from codearena._patience import BACKOFF_MULTIPLIER, FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS, Patience
 
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 MAX_ATTEMPTS: Final = 5
 
+_SERVICE: Final = "codearena.v1.EnvService"
 _RETRY_POLICY: Final = {
-    "initialBackoff": "0.2s",
-    "maxBackoff": "5s",
-    "backoffMultiplier": 3,
+    "initialBackoff": f"{FIRST_BACKOFF_SECONDS:g}s",
+    "maxBackoff": f"{LONGEST_BACKOFF_SECONDS:g}s",
+    "backoffMultiplier": BACKOFF_MULTIPLIER,
     "retryableStatusCodes": ["UNAVAILABLE"],
 }
 _RETRY_THROTTLING: Final = {"maxTokens": 100, "tokenRatio": 0.5}
@@ -68,6 +70,7 @@ class Connection:
         options: Channel options.
         token: The bearer token, or what returns it for each call; None for none.
         timeout_seconds: Deadline of every call; None for each call's own default.
+        max_attempts: How often a call is sent at most.
     """
 
     address: str
@@ -75,6 +78,7 @@ class Connection:
     options: tuple[tuple[str, str | int], ...]
     token: str | Callable[[], str | None] | None
     timeout_seconds: float | None
+    max_attempts: int
 
     @classmethod
     def build(
@@ -103,6 +107,7 @@ class Connection:
             options=_options(address, max_attempts, None if tls is None else tls.server_name),
             token=token if token is None or callable(token) else _token(token),
             timeout_seconds=None if timeout_seconds is None else _checks.timeout(timeout_seconds),
+            max_attempts=max_attempts,
         )
 
     @property
@@ -117,18 +122,26 @@ class Connection:
             return _checks.timeout(per_call)
         return default if self.timeout_seconds is None else self.timeout_seconds
 
+    def patience(self, per_call: float | None, default: float) -> Patience:
+        """Returns how often a stream is opened again, all within the deadline of the call."""
+        return Patience(self.max_attempts, self.deadline(per_call, default))
+
 
 def service_config(max_attempts: int) -> str:
     """Returns the gRPC service config: which calls are retried, how often, and how replicas share the load.
 
     Only UNAVAILABLE is retried. A step carries a request id, so it is never graded twice; the other calls of
     the arena may be repeated without harm (a repeated Reset may leave an episode that nobody uses). Health
-    checks are not retried: they ask about now.
+    checks are not retried: they ask about now. Streams of steps are opened again by the clients, which know what
+    has been answered.
     """
     config: dict[str, object] = {"loadBalancingConfig": [{"round_robin": {}}]}
     if max_attempts > 1:
         policy = {"maxAttempts": max_attempts, **_RETRY_POLICY}
-        config["methodConfig"] = [{"name": [{"service": "codearena.v1.EnvService"}], "retryPolicy": policy}]
+        config["methodConfig"] = [
+            {"name": [{"service": _SERVICE}], "retryPolicy": policy},
+            {"name": [{"service": _SERVICE, "method": "StepStream"}]},
+        ]
         config["retryThrottling"] = _RETRY_THROTTLING
     return json.dumps(config)
 
@@ -150,6 +163,8 @@ def _options(address: str, max_attempts: int, server_name: str | None) -> tuple[
         ("grpc.initial_reconnect_backoff_ms", 200),
         ("grpc.min_reconnect_backoff_ms", 5_000),
         ("grpc.max_reconnect_backoff_ms", 5_000),
+        # A name is looked up again when a connection ends; at most this often, and 30 s apart by default.
+        ("grpc.dns_min_time_between_resolutions_ms", 1_000),
         ("grpc.primary_user_agent", "codearena-python"),
     ]
     if _is_loopback(address):

@@ -133,13 +133,15 @@ class ArenaClient(RunMethods):
             raised here, after the answers to what was sent before. The stream is opened with the first item asked for,
             and cancelled if the iterator is closed or dropped.
 
-            The iterator raises an `ArenaError` if the stream breaks off. Steps whose answers had not come may be sent
-            again as they are: their `request_id` keeps them from being graded twice.
+            A stream that breaks off, because the service that held it is restarted or gone, is opened again, up to
+            `max_attempts` times in a row, and the steps without an answer are sent again: their `request_id` keeps
+            them from being graded twice. After that the iterator raises an `ArenaError`.
         """
         if not isinstance(steps, Iterable):
             raise TypeError(f"steps must be an iterable of StepCall, not {type(steps).__name__}")
         return sync_steps(
-            lambda sent: self._rpc("StepStream", _calls.STREAM_SECONDS, timeout_seconds)(sent),
+            lambda sent, seconds: self._rpc("StepStream", seconds, seconds)(sent),
+            lambda: self._connection.patience(timeout_seconds, _calls.STREAM_SECONDS),
             steps,
             check_window(window),
         )

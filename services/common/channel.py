@@ -26,6 +26,9 @@ _OPTIONS = (
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.max_reconnect_backoff_ms", 1_000),
     ("grpc.initial_reconnect_backoff_ms", 100),
+    # Names are looked up again when a connection ends; at most this often, and 30 s apart by default, which is longer
+    # than two replicas take to be replaced one after the other.
+    ("grpc.dns_min_time_between_resolutions_ms", 1_000),
     ("grpc.service_config", _SERVICE_CONFIG),
 )
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError
 
 from codearena.v1 import error_reason_pb2 as reasons
 from services.common.access import Admission, Gate, Metadata
+from services.common.draining import Draining, cut_short
 from services.common.errors import StatusError
 from services.common.logs import trace_of
 from services.common.metrics import RpcMetrics
@@ -34,9 +35,10 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):
     which would answer INTERNAL to malformed text.
     """
 
-    def __init__(self, metrics: RpcMetrics, gate: Gate) -> None:
+    def __init__(self, metrics: RpcMetrics, gate: Gate, draining: Draining) -> None:
         self._metrics = metrics
         self._gate = gate
+        self._draining = draining
         self._log = structlog.get_logger("rpc")
 
     async def intercept_service(
@@ -50,7 +52,7 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):
         if handler is None or not method.startswith(_OURS):
             return handler
         metadata = tuple(handler_call_details.invocation_metadata or ())
-        call = _Call(self._metrics, self._log, self._gate, method, metadata)
+        call = _Call(self._metrics, self._log, self._gate, self._draining, method, metadata)
         if handler.request_streaming:
             return grpc.stream_stream_rpc_method_handler(call.streams(handler), None, handler.response_serializer)
         if handler.response_streaming:
@@ -66,12 +68,14 @@ class _Call:
         metrics: RpcMetrics,
         log: Any,  # noqa: ANN401
         gate: Gate,
+        draining: Draining,
         path: str,
         metadata: Metadata,
     ) -> None:
         self._metrics = metrics
         self._log = log
         self._gate = gate
+        self._draining = draining
         self._path = path
         _, self._service, self._method = path.split("/")
         self._metadata = metadata
@@ -104,8 +108,14 @@ class _Call:
         return self._answered(begin)
 
     def streams(self, handler: Handler) -> Stream:
-        def begin(raw: Any, context: Context, admission: Admission) -> Any:  # noqa: ANN401
-            return handler.stream_stream(self._decode_each(handler, raw, admission), context)
+        async def begin(raw: Any, context: Context, admission: Admission) -> AsyncIterator[Any]:  # noqa: ANN401
+            requests = self._draining.requests(raw)
+            answers = handler.stream_stream(self._decode_each(handler, requests, admission), context)
+            async with contextlib.aclosing(answers):
+                async for answer in answers:
+                    yield answer
+            if requests.cut:
+                raise cut_short()
 
         return self._answered(begin)
 
@@ -135,7 +145,7 @@ class _Call:
             admission.end(code)
 
     async def _decode_each(
-        self, handler: Handler, raw: AsyncIterator[bytes], admission: Admission
+        self, handler: Handler, raw: AsyncIterable[bytes], admission: Admission
     ) -> AsyncIterator[Any]:
         async for message in raw:
             await admission.begin_next()

@@ -21,6 +21,7 @@ from services.common import tracing_interceptor
 from services.common.access import Gate
 from services.common.audit import Audit
 from services.common.channel import MAX_MESSAGE_BYTES
+from services.common.draining import Draining
 from services.common.interceptor import BoundaryInterceptor
 from services.common.logs import trace_of
 from services.common.metrics import MetricsEndpoint, RpcMetrics, build_info
@@ -86,8 +87,9 @@ class RunningServer:
         self._tls = server_tls(settings, registry, self._audit)
         self._tokens = Tokens(settings.token, settings.tokens_file, self._audit)
         gate = Gate(self._tokens, settings.tls_allowed_clients, self._audit)
+        self._draining = Draining()
         self._server = grpc.aio.server(
-            interceptors=[*tracing_interceptor.interceptors(), BoundaryInterceptor(metrics, gate)],
+            interceptors=[*tracing_interceptor.interceptors(), BoundaryInterceptor(metrics, gate, self._draining)],
             options=_server_options(settings),
         )
         self._registry = registry
@@ -129,13 +131,16 @@ class RunningServer:
         await self._health_server.start()
 
     async def stop(self) -> None:
-        """Drains: reports not-serving, waits, lets running calls end, releases everything."""
+        """Drains: reports not-serving, waits, lets running calls end and ends streams, releases everything."""
         if self._checker is not None:
             self._checker.cancel()
             await asyncio.gather(self._checker, return_exceptions=True)
         await self._publish(False)
         await asyncio.sleep(self._settings.drain_seconds)
-        await self._server.stop(self._settings.grace_seconds)
+        stopping = asyncio.create_task(self._server.stop(self._settings.grace_seconds))
+        await asyncio.sleep(0)  # new calls are refused before streams end: who opens one again finds another replica
+        self._draining.begin()
+        await stopping
         await self._service.stop()
         if self._endpoint is not None:
             await asyncio.to_thread(self._endpoint.close)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import grpc
@@ -24,9 +26,13 @@ if TYPE_CHECKING:
     from codearena.v1.judge_service_pb2_grpc import JudgeServiceAsyncStub
 
 T = TypeVar("T")
+Send = Callable[[float], Awaitable[T]]
+"""Makes a call with a number of seconds."""
 _FOR_CLIENTS = frozenset(
     {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DEADLINE_EXCEEDED}
 )
+_GONE = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED})
+_PAUSES_SECONDS = (0.1, 0.3, 0.9)
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -37,7 +43,9 @@ class PeerRefused(Exception):
 class Peers:
     """Calls to the other services.
 
-    A failed call raises the StatusError that the client is to see, or PeerRefused, which is no client's business.
+    They keep nothing of a call, so one that was not answered because its replica ended is made again, on another one if
+    there is any. A failed call raises the StatusError that the client is to see, or PeerRefused, which is no client's
+    business.
 
     Args:
         executor_address: gRPC target of the executor.
@@ -59,7 +67,9 @@ class Peers:
 
     async def execute(self, request: executor.ExecuteRequest, timeout: float) -> executor.ExecuteResponse:
         """Grades a program, within `timeout` seconds."""
-        return await _executor(self._executor.stub.Execute(request, timeout=timeout, metadata=self._metadata()))
+        return await _executor(
+            lambda left: self._executor.stub.Execute(request, timeout=left, metadata=self._metadata()), timeout
+        )
 
     async def execute_group(
         self, request: executor.ExecuteGroupRequest, timeout: float
@@ -82,17 +92,23 @@ class Peers:
         self, request: executor.ExecutorServiceRunCodeRequest, timeout: float
     ) -> executor.ExecutorServiceRunCodeResponse:
         """Runs a script, within `timeout` seconds."""
-        return await _executor(self._executor.stub.RunCode(request, timeout=timeout, metadata=self._metadata()))
+        return await _executor(
+            lambda left: self._executor.stub.RunCode(request, timeout=left, metadata=self._metadata()), timeout
+        )
 
     async def judge(self, request: judging.JudgeRequest, timeout: float) -> judging.JudgeResponse:
         """Scores a fix, within `timeout` seconds."""
-        return await _judge(self._judge.stub.Judge(request, timeout=timeout, metadata=self._metadata()))
+        return await _judge(
+            lambda left: self._judge.stub.Judge(request, timeout=left, metadata=self._metadata()), timeout
+        )
 
     async def propose_fix(
         self, request: judging.JudgeServiceProposeFixRequest, timeout: float
     ) -> judging.JudgeServiceProposeFixResponse:
         """Proposes a repair, within `timeout` seconds."""
-        return await _judge(self._judge.stub.ProposeFix(request, timeout=timeout, metadata=self._metadata()))
+        return await _judge(
+            lambda left: self._judge.stub.ProposeFix(request, timeout=left, metadata=self._metadata()), timeout
+        )
 
     async def stop(self) -> None:
         """Closes the channels."""
@@ -111,18 +127,37 @@ def _judge_stub(channel: grpc.aio.Channel) -> JudgeServiceAsyncStub:
     return cast("JudgeServiceAsyncStub", JudgeServiceStub(channel))
 
 
-async def _executor(call: Awaitable[T]) -> T:
+async def _executor(send: Send[T], timeout: float) -> T:
     try:
-        return await call
+        return await _insist(send, timeout)
     except grpc.aio.AioRpcError as error:
         raise _translated(error, reasons.ERROR_REASON_EXECUTOR_UNAVAILABLE, "executor") from error
 
 
-async def _judge(call: Awaitable[T]) -> T:
+async def _judge(send: Send[T], timeout: float) -> T:
     try:
-        return await call
+        return await _insist(send, timeout)
     except grpc.aio.AioRpcError as error:
         raise _translated(error, reasons.ERROR_REASON_JUDGE_UNAVAILABLE, "judge") from error
+
+
+async def _insist(send: Send[T], timeout: float) -> T:
+    """Makes a call, and makes it again where it was given to a replica that was ending or is gone."""
+    deadline = time.monotonic() + timeout
+    for pause in _PAUSES_SECONDS:
+        try:
+            return await send(deadline - time.monotonic())
+        except grpc.aio.AioRpcError as error:
+            if not _is_gone(error) or time.monotonic() + pause >= deadline:
+                raise
+        await asyncio.sleep(pause)
+    return await send(deadline - time.monotonic())
+
+
+def _is_gone(error: grpc.aio.AioRpcError) -> bool:
+    """Returns whether a replica said that it ends, or could not say anything any more."""
+    said = from_rpc_error(error, reasons.ERROR_REASON_UNSPECIFIED, "peer").reason
+    return error.code() in _GONE and said in (reasons.ERROR_REASON_UNSPECIFIED, reasons.ERROR_REASON_SHUTTING_DOWN)
 
 
 def _translated(error: grpc.aio.AioRpcError, fallback: Reason, peer: str) -> Exception:

@@ -60,10 +60,12 @@ def test_nothing_else_is_sent_again(fake, client, code):
 
 def test_service_config_retries_unavailable_only_and_shares_load():
     config = json.loads(service_config(5))
-    (method,) = config["methodConfig"]
+    method, stream = config["methodConfig"]
     assert method["name"] == [{"service": "codearena.v1.EnvService"}]
     assert method["retryPolicy"]["retryableStatusCodes"] == ["UNAVAILABLE"]
     assert method["retryPolicy"]["maxAttempts"] == 5
+    # The clients open it again themselves.
+    assert stream == {"name": [{"service": "codearena.v1.EnvService", "method": "StepStream"}]}
     assert config["retryThrottling"]
     assert config["loadBalancingConfig"] == [{"round_robin": {}}]
     assert "methodConfig" not in json.loads(service_config(1))
