@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from dataclasses import dataclass
 
 from codearena.v1 import core_pb2 as core
+from services.executor.canary import NetworkProbes
 from services.executor.docker_backend import DockerBackend
 from services.executor.docker_options import DockerOptions
 from services.executor.process_backend import ProcessBackend, ProcessOptions
 from services.executor.sandbox import BackendInfo, SandboxBackend, SandboxLost
 from services.executor.settings import ExecutorSettings
 
-NAMES = {core.SANDBOX_BACKEND_DOCKER: "docker", core.SANDBOX_BACKEND_PROCESS: "process"}
+NAMES = {
+    core.SANDBOX_BACKEND_DOCKER: "docker",
+    core.SANDBOX_BACKEND_PROCESS: "process",
+    core.SANDBOX_BACKEND_KUBERNETES: "kubernetes",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +29,13 @@ class Chosen:
         backend: It.
         info: What it is.
         reason: Why this one, for people.
+        network: Tries what sandboxes reach, where they are attached to a network.
     """
 
     backend: SandboxBackend
     info: BackendInfo
     reason: str
+    network: NetworkProbes | None = None
 
     @property
     def name(self) -> str:
@@ -43,6 +51,8 @@ async def choose(settings: ExecutorSettings) -> Chosen:
     """
     if settings.sandbox_backend == "process":
         return await _start(_process(settings), "CODEARENA_SANDBOX_BACKEND says so")
+    if settings.sandbox_backend == "kubernetes":
+        return await _kubernetes(settings)
     if settings.sandbox_backend == "docker":
         return await _start(_docker(settings), "CODEARENA_SANDBOX_BACKEND says so")
     try:
@@ -58,6 +68,15 @@ async def _start(backend: SandboxBackend, reason: str) -> Chosen:
     except BaseException:
         await asyncio.shield(backend.stop())
         raise
+
+
+async def _kubernetes(settings: ExecutorSettings) -> Chosen:
+    # Imported where it is used: the client library takes a second to load, and most executors have no use for it.
+    from services.executor.kubernetes_backend import KubernetesBackend
+
+    backend = KubernetesBackend(settings)
+    chosen = await _start(backend, "CODEARENA_SANDBOX_BACKEND says so")
+    return dataclasses.replace(chosen, network=backend.network)
 
 
 def _process(settings: ExecutorSettings) -> SandboxBackend:

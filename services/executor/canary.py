@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from codearena.v1 import error_reason_pb2 as reasons
 from services.common.errors import StatusError, unavailable
 from services.executor.limits import Limits
+from services.executor.sandbox import SandboxLost
 
 PROBES = ("network", "metadata", "engine", "processes", "files", "privileges")
 _SOURCE = Path(__file__).with_name("canary_probe.py")
@@ -27,6 +28,22 @@ class ScriptRunner(Protocol):
 
     async def __call__(self, code: str, limits: Limits) -> str:
         """Raises StatusError if no sandbox could be had."""
+        ...
+
+
+class NetworkProbes(Protocol):
+    """Tries the network of sandboxes that have one, past what the harness allows.
+
+    Attributes:
+        probes: Their names.
+        tolerated: Those that may succeed.
+    """
+
+    probes: tuple[str, ...]
+    tolerated: frozenset[str]
+
+    async def __call__(self) -> Mapping[str, Sequence[str]]:
+        """Returns what could be reached, by probe. Raises SandboxLost if that could not be tried."""
         ...
 
 
@@ -49,6 +66,7 @@ class Canary:
         data_dir: Where the file lies that the probe tries to read.
         observe: Hears of each probe by name, and whether the isolation held.
         seconds: Time between two flights; after one that told nothing the next comes soon.
+        network: Set where sandboxes are attached to a network.
 
     Attributes:
         broken: What succeeded, for people; empty if nothing did.
@@ -56,7 +74,12 @@ class Canary:
     """
 
     def __init__(
-        self, run: ScriptRunner, data_dir: Path, observe: Callable[[Mapping[str, bool]], None], seconds: float
+        self,
+        run: ScriptRunner,
+        data_dir: Path,
+        observe: Callable[[Mapping[str, bool]], None],
+        seconds: float,
+        network: NetworkProbes | None = None,
     ) -> None:
         self.broken: tuple[str, ...] = ()
         self.flown = False
@@ -64,6 +87,7 @@ class Canary:
         self._bait = data_dir.resolve() / _BAIT
         self._observe = observe
         self._seconds = seconds
+        self._network = network
         self._task: asyncio.Task[None] | None = None
         self._log = structlog.get_logger("canary")
 
@@ -100,9 +124,11 @@ class Canary:
         """Runs the probe in a sandbox and keeps what it found. A sandbox that cannot be had tells nothing new."""
         try:
             self._bait.write_text("No sandbox may read this file.\n")
-            printed = await self._run(f"{_SOURCE.read_text()}\nreport({str(self._bait)!r})\n", _LIMITS)
+            call = f"report({str(self._bait)!r}, interfaces={self._network is None})"
+            printed = await self._run(f"{_SOURCE.read_text()}\n{call}\n", _LIMITS)
             findings = _Findings.model_validate_json(printed.rstrip().rpartition("\n")[2])
-        except (StatusError, OSError) as error:
+            reached = {} if self._network is None else await self._network()
+        except (StatusError, SandboxLost, OSError) as error:
             self._log.warning("no canary could be sent", why=str(error))
             return
         except ValidationError:
@@ -110,13 +136,25 @@ class Canary:
             self.flown, self.broken = True, ("the probe did not run to its end",)
             self._observe(dict.fromkeys(PROBES, False))
             return
-        found = {probe: getattr(findings, probe) for probe in PROBES}
-        self.flown, self.broken = True, tuple(f"{probe}: {what}" for probe in PROBES for what in found[probe])
-        self._observe({probe: not succeeded for probe, succeeded in found.items()})
+        found = findings.model_dump()
+        broken = [*_said(found), *_said(self._not_tolerated(reached))]
+        self.flown, self.broken = True, tuple(broken)
+        self._observe({probe: not (found.get(probe) or reached.get(probe)) for probe in {**found, **reached}})
         if self.broken:
             self._log.error("the isolation does not hold", succeeded=json.dumps(self.broken))
+
+    def _not_tolerated(self, reached: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
+        """Leaves out what may be reached, and says so each time."""
+        tolerated = frozenset[str]() if self._network is None else self._network.tolerated
+        for what in _said({probe: reached[probe] for probe in tolerated & set(reached)}):
+            self._log.error("sandboxes are NOT cut off from the network; the settings tolerate it", reached=what)
+        return {probe: what for probe, what in reached.items() if probe not in tolerated}
 
     async def _fly_on(self) -> None:
         while True:
             await asyncio.sleep(self._seconds if self.flown else min(self._seconds, _SOON_SECONDS))
             await self.fly()
+
+
+def _said(found: Mapping[str, Sequence[str]]) -> list[str]:
+    return [f"{probe}: {what}" for probe, succeeded in found.items() for what in succeeded]

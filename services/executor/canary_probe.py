@@ -42,9 +42,9 @@ WRITABLE = (
 )
 
 
-def network() -> list[str]:
+def network(*, interfaces: bool = True) -> list[str]:
     """Interfaces that could carry something out, and addresses that can be reached."""
-    found = [f"interface {name}" for name in _interfaces() if name != "lo"]
+    found = [f"interface {name}" for name in _interfaces() if interfaces and name != "lo"]
     return found + [f"address {host}" for host, port in ELSEWHERE if _reaches((host, port))]
 
 
@@ -137,7 +137,13 @@ def _succeeds(action) -> bool:  # type: ignore[no-untyped-def]  # noqa: ANN001
     return True
 
 
-def report(secret: str) -> None:
-    """Prints what succeeded, by probe. `secret` is the path of a file of the host that no sandbox may see."""
-    found = {probe.__name__: probe() for probe in (network, metadata, engine, processes, privileges)}
-    sys.stdout.write("\n" + json.dumps({**found, "files": files(secret)}) + "\n")
+def report(secret: str, *, interfaces: bool = True) -> None:
+    """Prints what succeeded, by probe.
+
+    Args:
+        secret: Path of a file of the host that no sandbox may see.
+        interfaces: Whether a sandbox may have no network interface at all.
+    """
+    found = {probe.__name__: probe() for probe in (metadata, engine, processes, privileges)}
+    found |= {"network": network(interfaces=interfaces), "files": files(secret)}
+    sys.stdout.write("\n" + json.dumps(found) + "\n")

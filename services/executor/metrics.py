@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -26,9 +26,15 @@ _KINDS = ("network", "syscall", "tamper", "early_exit", "flood", "survivor")
 
 
 class ExecutorMetrics:
-    """Everything the executor exports. `backend` is the lower-case name of the sandbox backend."""
+    """Everything the executor exports.
 
-    def __init__(self, registry: CollectorRegistry, backend: str) -> None:
+    Args:
+        registry: Where.
+        backend: Lower-case name of the sandbox backend.
+        probes: What its canary tries.
+    """
+
+    def __init__(self, registry: CollectorRegistry, backend: str, probes: Iterable[str] = PROBES) -> None:
         self._backend = backend
         self._queue = Gauge("codearena_executor_queue_depth", "Requests that wait for a slot.", registry=registry)
         self._wait = Histogram(
@@ -62,7 +68,7 @@ class ExecutorMetrics:
             ("backend", "probe"),
             registry=registry,
         )
-        for probe in PROBES:
+        for probe in probes:
             self._canary.labels(backend, probe).set(0)
         for reason in (*_REASONS.values(), "infra_error"):
             self._exits.labels(backend, reason)

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from codearena.v1 import executor_service_pb2, executor_service_pb2_grpc
 from services.common.shared_store import RedisStore
 from services.executor.backends import Chosen, choose
-from services.executor.canary import Canary
+from services.executor.canary import PROBES, Canary, NetworkProbes
 from services.executor.executions import Executions
 from services.executor.grader import Grader
 from services.executor.groups import Groups
@@ -67,7 +67,7 @@ class ExecutorService:
         if not chosen.info.isolated and not settings.loopback_only:
             raise SandboxLost(f"refusing to serve beyond loopback: {chosen.info.isolation}")
         self._log.info("sandbox", backend=chosen.name, why=chosen.reason, isolation=chosen.info.isolation)
-        metrics = ExecutorMetrics(self._registry, chosen.name)
+        metrics = ExecutorMetrics(self._registry, chosen.name, _probes(chosen.network))
         queue = QueueOptions(settings.slots, settings.queue, settings.run_weights)
         stock = StockOptions(*settings.warm_range, settings.starting, settings.sandbox_age_seconds)
         self._pool = SandboxPool(chosen.backend, queue, stock, metrics)
@@ -76,7 +76,7 @@ class ExecutorService:
         oracle = Oracle(runner)
         self._preparation = Preparation(runner, oracle)
         grader = Grader(runner, self._references, oracle)
-        self._canary = _canary(grader, settings, metrics)
+        self._canary = _canary(grader, chosen.network, settings, metrics)
         executions = Executions(grader, self._preparation, metrics, self._canary, chosen.info.kind)
         self._verdicts = _verdicts(executions, chosen.info, settings, metrics)
         groups = Groups(self._verdicts, _GROUP_SHARE * settings.slots)
@@ -116,11 +116,17 @@ class ExecutorService:
             await self._chosen.backend.stop()
 
 
-def _canary(grader: Grader, settings: ExecutorSettings, metrics: ExecutorMetrics) -> Canary:
+def _probes(network: NetworkProbes | None) -> frozenset[str]:
+    return frozenset(PROBES if network is None else (*PROBES, *network.probes))
+
+
+def _canary(
+    grader: Grader, network: NetworkProbes | None, settings: ExecutorSettings, metrics: ExecutorMetrics
+) -> Canary:
     async def run(code: str, limits: Limits) -> str:
         return (await grader.run_script(code, "", limits)).stdout
 
-    return Canary(run, settings.data_dir, metrics.flown, settings.canary_seconds)
+    return Canary(run, settings.data_dir, metrics.flown, settings.canary_seconds, network)
 
 
 def _verdicts(

@@ -9,8 +9,10 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from services.common.settings import ServiceSettings
 from services.common.shared_store import check_redis_url
+from services.executor.kubernetes_settings import KubernetesSettings
 
-BackendChoice = Literal["auto", "docker", "process"]
+BackendChoice = Literal["auto", "docker", "process", "kubernetes"]
+_LONGEST_JOB_SECONDS = 300
 Weight = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
 
 
@@ -19,7 +21,7 @@ def cores() -> int:
     return max(1, os.cpu_count() or 1)
 
 
-class ExecutorSettings(ServiceSettings):
+class ExecutorSettings(KubernetesSettings, ServiceSettings):
     """See each field; the variable is CODEARENA_ and its name in capitals unless an alias is given."""
 
     port: int = Field(default=50052, ge=0, le=65535, validation_alias="CODEARENA_EXECUTOR_PORT")
@@ -120,6 +122,15 @@ class ExecutorSettings(ServiceSettings):
     def _warm_fits(self) -> ExecutorSettings:
         if self.warm is not None and self.warm_max is not None and self.warm_max < self.warm:
             raise ValueError("CODEARENA_EXECUTOR_WARM_MAX must not be below CODEARENA_EXECUTOR_WARM")
+        return self
+
+    @model_validator(mode="after")
+    def _pods_live_long_enough(self) -> ExecutorSettings:
+        if self.kubernetes_lifetime_seconds < self.sandbox_age_seconds + _LONGEST_JOB_SECONDS:
+            raise ValueError(
+                f"CODEARENA_KUBERNETES_LIFETIME_SECONDS must be {_LONGEST_JOB_SECONDS} more than "
+                "CODEARENA_EXECUTOR_SANDBOX_AGE_SECONDS, so that no pod ends under its program"
+            )
         return self
 
     @property

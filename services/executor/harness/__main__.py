@@ -1,4 +1,4 @@
-"""Entry point: `python /codearena/harness` is a supervisor, `python /codearena/harness zygote` a zygote."""
+"""Entry point: `python /codearena/harness` is a supervisor, with `greeted` one to greet, with `zygote` a zygote."""
 
 import os
 import sys
@@ -7,7 +7,10 @@ sys.path[0] = os.path.dirname(sys.path[0])
 
 if sys.argv[1:2] == ["zygote"]:
     from harness.zygote import main
+
+    main()
 else:
     from harness.supervisor import main
-main()
+
+    main(greeted=sys.argv[1:2] == ["greeted"])
 os._exit(0)  # an interpreter that tidies up takes longer than the work

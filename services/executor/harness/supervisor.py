@@ -49,18 +49,21 @@ _STOPPED = frozenset({"timeout", "memory", "output"})
 _GONE = frozenset({"timeout", "memory", "output", "crash", "tamper"})
 
 
-def main(isolation: Isolation | None = None, cgroups: Sequence[int] = ()) -> None:
+def main(isolation: Isolation | None = None, cgroups: Sequence[int] = (), *, greeted: bool = False) -> None:
     """Serves jobs on stdin and stdout until stdin ends.
 
     Args:
         isolation: Namespaces for each child; None if the sandbox as a whole serves one job and is thrown away.
         cgroups: Descriptors of `cgroup.procs` files that children are to be in.
+        greeted: Wait for a frame before the first `READY`: one who attaches to a running sandbox would miss that.
     """
     requests, replies = _take_streams()
     _become_quiet()
     template = Template(isolation, cgroups)
     frames = Frames(requests)
     try:
+        if greeted:
+            frames.next()
         while True:
             _serve(frames, replies, template)
     except EOFError:

@@ -1,0 +1,90 @@
+"""Makes pods, waits until they run, and attaches to them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from uuid import uuid4
+
+from services.executor.docker_owner import INSTANCE_LABEL, ROLE, ROLE_LABEL
+from services.executor.kubernetes_api import PodApi
+from services.executor.kubernetes_failure import ApiRefused, cannot_start, explain, still_waits
+from services.executor.kubernetes_pod import pod_manifest
+from services.executor.kubernetes_reaper import PodReaper
+from services.executor.kubernetes_sandbox import STATE_LABEL, KubernetesSandbox
+from services.executor.kubernetes_settings import KubernetesSettings
+from services.executor.kubernetes_status import Pod
+from services.executor.kubernetes_stream import PodStream
+from services.executor.kubernetes_watch import PodWatch
+from services.executor.sandbox import SandboxLost
+
+NAME_PREFIX = "codearena-sandbox-"
+_ATTACH_ATTEMPTS = 4
+_ATTACH_PAUSE_SECONDS = 0.25
+
+
+class PodMaker:
+    """Makes the pods of one executor."""
+
+    def __init__(
+        self, api: PodApi, watch: PodWatch, reaper: PodReaper, instance: str, settings: KubernetesSettings
+    ) -> None:
+        self._api = api
+        self._watch = watch
+        self._reaper = reaper
+        self._instance = instance
+        self._settings = settings
+        self._making: set[asyncio.Task[Pod]] = set()
+
+    async def make(self, command: Sequence[str], state: str, *, resolver: bool = False) -> KubernetesSandbox:
+        """Makes a pod that runs a command, and attaches to it. Nothing is left of one that fails, or is cancelled.
+
+        Args:
+            command: Its only program.
+            state: Its label `codearena.state`.
+            resolver: See `kubernetes_pod.pod_manifest`.
+
+        Raises:
+            SandboxLost: It cannot be made, or does not run in time.
+        """
+        name = f"{NAME_PREFIX}{uuid4().hex}"
+        labels = {ROLE_LABEL: ROLE, INSTANCE_LABEL: self._instance, STATE_LABEL: state}
+        manifest = pod_manifest(name, labels, command, self._settings, resolver=resolver)
+        self._reaper.keep(name)
+        making = asyncio.create_task(self._api.create(manifest))
+        self._making.add(making)
+        making.add_done_callback(self._making.discard)
+        try:
+            # A cancelled caller must not leave behind a pod that the API server is still making.
+            self._watch.tell(await asyncio.shield(making))
+            await self._wait_until_running(name)
+            stream = await self._attach(name)
+        except BaseException:
+            self._reaper.release(name, after=making)
+            raise
+        return KubernetesSandbox(name, self._api, self._watch, self._reaper, stream)
+
+    async def stop(self) -> None:
+        """Waits for what the API server has been asked for."""
+        if self._making:
+            await asyncio.wait(self._making)
+
+    async def _wait_until_running(self, name: str) -> None:
+        seconds = self._settings.kubernetes_boot_seconds
+        pod = await self._watch.until(name, lambda pod: pod.running or bool(cannot_start(pod)), seconds)
+        pod = pod or Pod(name)
+        if why := cannot_start(pod):
+            raise SandboxLost(explain("start a pod", why))
+        if not pod.running:
+            raise SandboxLost(explain(f"start a pod within {seconds:g} s", still_waits(pod)))
+
+    async def _attach(self, name: str) -> PodStream:
+        """Connects to a container that runs; its node may take a moment to know that."""
+        for attempt in range(1, _ATTACH_ATTEMPTS + 1):
+            try:
+                return PodStream(await self._api.attach(name))
+            except ApiRefused:
+                if attempt == _ATTACH_ATTEMPTS:
+                    raise
+            await asyncio.sleep(attempt * _ATTACH_PAUSE_SECONDS)
+        raise AssertionError("unreachable")
