@@ -38,6 +38,10 @@ class ErrorReason(StrEnum):
     BUG = "BUG"
     BAD_TOKEN = "BAD_TOKEN"  # noqa: S105 - a reason, not a secret
     QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
+    TOKEN_EXPIRED = "TOKEN_EXPIRED"  # noqa: S105 - a reason, not a secret
+    SCOPE_MISSING = "SCOPE_MISSING"
+    CALLER_NOT_ALLOWED = "CALLER_NOT_ALLOWED"
+    TOKEN_QUOTA_EXCEEDED = "TOKEN_QUOTA_EXCEEDED"  # noqa: S105 - a reason, not a secret
 
 
 class ArenaError(Exception):
@@ -50,8 +54,8 @@ class ArenaError(Exception):
         ├── NotFoundError              no such task or episode
         ├── FailedPreconditionError    not in this state
         │   └── EpisodeDoneError       open another episode
-        ├── UnauthenticatedError       the token is missing or wrong
-        ├── PermissionDeniedError      the token does not allow it
+        ├── UnauthenticatedError       the token is missing, wrong or expired
+        ├── PermissionDeniedError      the token has not the scope; metadata `scope` says which
         ├── DeadlineExceededError      give it more time; a step was not consumed
         ├── CallCancelledError         the client was closed during the call
         ├── UnimplementedError         the arena is older than this SDK, or is no arena
@@ -112,7 +116,7 @@ class EpisodeDoneError(FailedPreconditionError):
 
 
 class UnauthenticatedError(ArenaError):
-    """The arena wants a token and got none, or a wrong one."""
+    """The arena wants a token and got none, a wrong one, or one that has expired."""
 
     default_code = grpc.StatusCode.UNAUTHENTICATED
 
@@ -178,6 +182,9 @@ class QueueFullError(RetryableError):
 class QuotaExceededError(RetryableError):
     """The training run has as many episodes open, or gradings begun within a minute, as it may.
 
+    With the reason TOKEN_QUOTA_EXCEEDED it is the token that has as many requests a second, or steps under way, as it
+    may; metadata `quota` says which.
+
     Never retried by the SDK: only the caller knows which episodes to close. Close some, or wait
     `retry_after_seconds` and send the same again. `ArenaClient.update_run` changes the quota.
     """
@@ -214,7 +221,11 @@ STATUS_ERRORS: Final[Mapping[grpc.StatusCode, type[ArenaError]]] = MappingProxyT
 """The one table from gRPC status to exception; it has every status but OK."""
 
 REASON_ERRORS: Final[Mapping[str, type[ArenaError]]] = MappingProxyType(
-    {ErrorReason.EPISODE_DONE: EpisodeDoneError, ErrorReason.QUOTA_EXCEEDED: QuotaExceededError}
+    {
+        ErrorReason.EPISODE_DONE: EpisodeDoneError,
+        ErrorReason.QUOTA_EXCEEDED: QuotaExceededError,
+        ErrorReason.TOKEN_QUOTA_EXCEEDED: QuotaExceededError,
+    }
 )
 """Reasons that have a class of their own under the status that is the class's default; under another one the status
 decides."""

@@ -19,6 +19,7 @@ from codearena._cli.runs import runs
 from codearena._cli.session import ArenaGroup, Session, connection_options
 from codearena._cli.standing import curriculum
 from codearena._cli.stats import stats
+from codearena._cli.token import token
 
 _EPILOG = """
 \b
@@ -75,6 +76,7 @@ for _command in (
     rescore,
     export,
     simulate_curriculum,
+    token,
 ):
     cli.add_command(_command)
 for _command in (check_tasks, generate_tasks, calibrate_tasks, import_tasks, show_schema):

@@ -25,7 +25,9 @@ class EnvServiceStub:
       INVALID_ARGUMENT     malformed request; do not retry
       NOT_FOUND            no such task or episode
       FAILED_PRECONDITION  a step after the episode is done; open another episode
-      RESOURCE_EXHAUSTED   the queue is full; come back after RetryInfo.retry_delay
+      RESOURCE_EXHAUSTED   the queue is full, or a quota used up; come back after RetryInfo.retry_delay
+      UNAUTHENTICATED      no bearer token, an unknown one, or one that has expired
+      PERMISSION_DENIED    the token has not the scope for this RPC
       UNAVAILABLE          engine, store or a service is down; the step is not consumed, retry
       DEADLINE_EXCEEDED    the caller's deadline passed; the step is not consumed
       INTERNAL             our bug
@@ -168,7 +170,9 @@ class EnvServiceAsyncStub:
       INVALID_ARGUMENT     malformed request; do not retry
       NOT_FOUND            no such task or episode
       FAILED_PRECONDITION  a step after the episode is done; open another episode
-      RESOURCE_EXHAUSTED   the queue is full; come back after RetryInfo.retry_delay
+      RESOURCE_EXHAUSTED   the queue is full, or a quota used up; come back after RetryInfo.retry_delay
+      UNAUTHENTICATED      no bearer token, an unknown one, or one that has expired
+      PERMISSION_DENIED    the token has not the scope for this RPC
       UNAVAILABLE          engine, store or a service is down; the step is not consumed, retry
       DEADLINE_EXCEEDED    the caller's deadline passed; the step is not consumed
       INTERNAL             our bug
@@ -310,7 +314,9 @@ class EnvServiceServicer(metaclass=abc.ABCMeta):
       INVALID_ARGUMENT     malformed request; do not retry
       NOT_FOUND            no such task or episode
       FAILED_PRECONDITION  a step after the episode is done; open another episode
-      RESOURCE_EXHAUSTED   the queue is full; come back after RetryInfo.retry_delay
+      RESOURCE_EXHAUSTED   the queue is full, or a quota used up; come back after RetryInfo.retry_delay
+      UNAUTHENTICATED      no bearer token, an unknown one, or one that has expired
+      PERMISSION_DENIED    the token has not the scope for this RPC
       UNAVAILABLE          engine, store or a service is down; the step is not consumed, retry
       DEADLINE_EXCEEDED    the caller's deadline passed; the step is not consumed
       INTERNAL             our bug

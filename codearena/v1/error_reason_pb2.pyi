@@ -61,10 +61,23 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     ERROR_REASON_BUG: _ErrorReason.ValueType  # 17
     """INTERNAL: a mistake in CodeArena; the server's log has the trace under metadata `error_id`."""
     ERROR_REASON_BAD_TOKEN: _ErrorReason.ValueType  # 18
-    """UNAUTHENTICATED: the bearer token is missing or wrong. Do not retry."""
+    """UNAUTHENTICATED: the bearer token is missing or unknown. Do not retry."""
     ERROR_REASON_QUOTA_EXCEEDED: _ErrorReason.ValueType  # 19
     """RESOURCE_EXHAUSTED: the training run has used up its quota; a google.rpc.RetryInfo says when to
     come back, or close episodes.
+    """
+    ERROR_REASON_TOKEN_EXPIRED: _ErrorReason.ValueType  # 20
+    """UNAUTHENTICATED: the bearer token was good and has expired; metadata `token` names it. Get a new one."""
+    ERROR_REASON_SCOPE_MISSING: _ErrorReason.ValueType  # 21
+    """PERMISSION_DENIED: the bearer token lacks the scope that the RPC needs; metadata `scope` and
+    `token`. Do not retry.
+    """
+    ERROR_REASON_CALLER_NOT_ALLOWED: _ErrorReason.ValueType  # 22
+    """PERMISSION_DENIED: the client's certificate has no name that may call this service. Do not retry."""
+    ERROR_REASON_TOKEN_QUOTA_EXCEEDED: _ErrorReason.ValueType  # 23
+    """RESOURCE_EXHAUSTED: the bearer token has used up its quota; metadata `quota` is
+    "requests_per_second" or "concurrent_steps", `limit` its value. A google.rpc.RetryInfo says when
+    to come back.
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -118,9 +131,22 @@ consumed.
 ERROR_REASON_BUG: ErrorReason.ValueType  # 17
 """INTERNAL: a mistake in CodeArena; the server's log has the trace under metadata `error_id`."""
 ERROR_REASON_BAD_TOKEN: ErrorReason.ValueType  # 18
-"""UNAUTHENTICATED: the bearer token is missing or wrong. Do not retry."""
+"""UNAUTHENTICATED: the bearer token is missing or unknown. Do not retry."""
 ERROR_REASON_QUOTA_EXCEEDED: ErrorReason.ValueType  # 19
 """RESOURCE_EXHAUSTED: the training run has used up its quota; a google.rpc.RetryInfo says when to
 come back, or close episodes.
+"""
+ERROR_REASON_TOKEN_EXPIRED: ErrorReason.ValueType  # 20
+"""UNAUTHENTICATED: the bearer token was good and has expired; metadata `token` names it. Get a new one."""
+ERROR_REASON_SCOPE_MISSING: ErrorReason.ValueType  # 21
+"""PERMISSION_DENIED: the bearer token lacks the scope that the RPC needs; metadata `scope` and
+`token`. Do not retry.
+"""
+ERROR_REASON_CALLER_NOT_ALLOWED: ErrorReason.ValueType  # 22
+"""PERMISSION_DENIED: the client's certificate has no name that may call this service. Do not retry."""
+ERROR_REASON_TOKEN_QUOTA_EXCEEDED: ErrorReason.ValueType  # 23
+"""RESOURCE_EXHAUSTED: the bearer token has used up its quota; metadata `quota` is
+"requests_per_second" or "concurrent_steps", `limit` its value. A google.rpc.RetryInfo says when
+to come back.
 """
 global___ErrorReason = ErrorReason

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
 import grpc
 
+from services.common.certificates import CertificateFiles
 from services.common.settings import PeerSettings
+from services.common.tls import channel_credentials
+
+Stub = TypeVar("Stub")
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+_OLD_SECONDS = 600.0
 _SERVICE_CONFIG = json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})
 _OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -22,21 +30,53 @@ _OPTIONS = (
 )
 
 
-def peer_channel(address: str, settings: PeerSettings) -> grpc.aio.Channel:
-    """Opens a channel to another service.
+class PeerChannel(Generic[Stub]):
+    """A channel to another service, made anew when the certificates change.
+
+    Calls that are under way on an old channel end there; it is closed once they have, or after ten minutes.
 
     Args:
         address: A gRPC target, e.g. "127.0.0.1:50052" or "dns:///executor:50052".
-        settings: TLS of the peers.
+        make_stub: Makes the stub of a channel.
+        certificates: What to show and to trust; None for plain text.
     """
-    if settings.peer_ca_file is None:
-        return grpc.aio.insecure_channel(address, options=_OPTIONS)
-    credentials = grpc.ssl_channel_credentials(settings.peer_ca_file.read_bytes())
-    return grpc.aio.secure_channel(address, credentials, options=_OPTIONS)
+
+    def __init__(
+        self, address: str, make_stub: Callable[[grpc.aio.Channel], Stub], certificates: CertificateFiles | None
+    ) -> None:
+        self._address = address
+        self._make_stub = make_stub
+        self._certificates = certificates
+        self._shown = None if certificates is None else certificates.current()
+        self._channel, self._stub = self._open()
+        self._closing: set[asyncio.Task[None]] = set()
+
+    @property
+    def stub(self) -> Stub:
+        """The stub for the next call. Not to be kept."""
+        if self._certificates is not None and (found := self._certificates.current()) is not self._shown:
+            old, self._shown = self._channel, found
+            self._channel, self._stub = self._open()
+            closing = asyncio.create_task(old.close(_OLD_SECONDS))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+        return self._stub
+
+    async def close(self) -> None:
+        """Closes every channel; calls under way are cancelled."""
+        for closing in self._closing:
+            closing.cancel()
+        await asyncio.gather(self._channel.close(), *self._closing, return_exceptions=True)
+
+    def _open(self) -> tuple[grpc.aio.Channel, Stub]:
+        if self._shown is None:
+            channel = grpc.aio.insecure_channel(self._address, options=_OPTIONS)
+        else:
+            channel = grpc.aio.secure_channel(self._address, channel_credentials(self._shown), options=_OPTIONS)
+        return channel, self._make_stub(channel)
 
 
 def call_metadata(settings: PeerSettings) -> tuple[tuple[str, str], ...]:
     """Returns the metadata that authenticates a call to a peer."""
-    if settings.token is None:
-        return ()
-    return (("authorization", f"Bearer {settings.token.get_secret_value()}"),)
+    token = settings.peer_token or settings.token
+    return () if token is None else (("authorization", f"Bearer {token.get_secret_value()}"),)

@@ -1,10 +1,9 @@
-"""The boundary of every RPC: authentication, decoding, failure to status, metrics."""
+"""The boundary of every RPC: admission, decoding, failure to status, metrics."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import hmac
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,6 +14,7 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from codearena.v1 import error_reason_pb2 as reasons
+from services.common.access import Admission, Gate, Metadata
 from services.common.errors import StatusError
 from services.common.logs import trace_of
 from services.common.metrics import RpcMetrics
@@ -34,9 +34,9 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):
     which would answer INTERNAL to malformed text.
     """
 
-    def __init__(self, metrics: RpcMetrics, token: str | None) -> None:
+    def __init__(self, metrics: RpcMetrics, gate: Gate) -> None:
         self._metrics = metrics
-        self._token = token
+        self._gate = gate
         self._log = structlog.get_logger("rpc")
 
     async def intercept_service(
@@ -49,64 +49,75 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):
         method = handler_call_details.method
         if handler is None or not method.startswith(_OURS):
             return handler
-        authorized = self._authorized(handler_call_details)
-        call = _Call(self._metrics, self._log, method, authorized)
+        metadata = tuple(handler_call_details.invocation_metadata or ())
+        call = _Call(self._metrics, self._log, self._gate, method, metadata)
         if handler.request_streaming:
             return grpc.stream_stream_rpc_method_handler(call.streams(handler), None, handler.response_serializer)
         if handler.response_streaming:
             return grpc.unary_stream_rpc_method_handler(call.stream(handler), None, handler.response_serializer)
         return grpc.unary_unary_rpc_method_handler(call.unary(handler), None, handler.response_serializer)
 
-    def _authorized(self, details: grpc.HandlerCallDetails) -> bool:
-        if self._token is None:
-            return True
-        sent = dict(details.invocation_metadata or ()).get("authorization", "")
-        text = sent.decode(errors="replace") if isinstance(sent, bytes) else sent
-        return hmac.compare_digest(text.encode(), f"Bearer {self._token}".encode())
-
 
 class _Call:
     """One call on its way through the boundary."""
 
-    def __init__(self, metrics: RpcMetrics, log: Any, method: str, authorized: bool) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        metrics: RpcMetrics,
+        log: Any,  # noqa: ANN401
+        gate: Gate,
+        path: str,
+        metadata: Metadata,
+    ) -> None:
         self._metrics = metrics
         self._log = log
-        _, self._service, self._method = method.split("/")
-        self._authorized = authorized
+        self._gate = gate
+        self._path = path
+        _, self._service, self._method = path.split("/")
+        self._metadata = metadata
 
     def unary(self, handler: Handler) -> Callable[[bytes, Any], Awaitable[Any]]:
         async def run(raw: bytes, context: Context) -> Any:  # noqa: ANN401
             started = time.perf_counter()
-            code = grpc.StatusCode.OK
+            code, admission = grpc.StatusCode.OK, None
             try:
-                return await handler.unary_unary(self._decode(handler, raw), context)
+                admission = self._gate.admit(self._path, self._metadata, context)
+                request = self._decode(handler, raw)
+                admission.begin(request)
+                return await handler.unary_unary(request, context)
             except BaseException as error:
                 code, failure = self._classify(error, context)
                 if failure is None:
                     raise
                 return await context.abort(failure.code, failure.message, failure.trailers())
             finally:
-                self._metrics.observe(self._service, self._method, code.name, time.perf_counter() - started)
+                self._ended(admission, code.name, started)
 
         return run
 
     def stream(self, handler: Handler) -> Stream:
-        return self._answered(lambda raw, context: handler.unary_stream(self._decode(handler, raw), context))
-
-    def streams(self, handler: Handler) -> Stream:
-        def begin(raw: Any, context: Context) -> Any:  # noqa: ANN401
-            self._require_authorized()
-            return handler.stream_stream(self._decode_each(handler, raw), context)
+        def begin(raw: Any, context: Context, admission: Admission) -> Any:  # noqa: ANN401
+            request = self._decode(handler, raw)
+            admission.begin(request)
+            return handler.unary_stream(request, context)
 
         return self._answered(begin)
 
-    def _answered(self, begin: Callable[[Any, Context], Any]) -> Stream:
+    def streams(self, handler: Handler) -> Stream:
+        def begin(raw: Any, context: Context, admission: Admission) -> Any:  # noqa: ANN401
+            return handler.stream_stream(self._decode_each(handler, raw, admission), context)
+
+        return self._answered(begin)
+
+    def _answered(self, begin: Callable[[Any, Context, Admission], Any]) -> Stream:
         async def run(raw: Any, context: Context) -> AsyncIterator[Any]:  # noqa: ANN401
             started = time.perf_counter()
-            code = grpc.StatusCode.OK
+            code, admission = grpc.StatusCode.OK, None
             try:
-                async with contextlib.aclosing(begin(raw, context)) as responses:
+                admission = self._gate.admit(self._path, self._metadata, context)
+                async with contextlib.aclosing(begin(raw, context, admission)) as responses:
                     async for response in responses:
+                        admission.answered()
                         yield response
             except BaseException as error:
                 code, failure = self._classify(error, context)
@@ -114,24 +125,23 @@ class _Call:
                     raise
                 await context.abort(failure.code, failure.message, failure.trailers())
             finally:
-                self._metrics.observe(self._service, self._method, code.name, time.perf_counter() - started)
+                self._ended(admission, code.name, started)
 
         return run
 
-    def _require_authorized(self) -> None:
-        if not self._authorized:
-            raise StatusError(
-                grpc.StatusCode.UNAUTHENTICATED,
-                reasons.ERROR_REASON_BAD_TOKEN,
-                "send the bearer token of this arena in the metadata `authorization`",
-            )
+    def _ended(self, admission: Admission | None, code: str, started: float) -> None:
+        self._metrics.observe(self._service, self._method, code, time.perf_counter() - started)
+        if admission is not None:
+            admission.end(code)
 
-    async def _decode_each(self, handler: Handler, raw: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+    async def _decode_each(
+        self, handler: Handler, raw: AsyncIterator[bytes], admission: Admission
+    ) -> AsyncIterator[Any]:
         async for message in raw:
+            await admission.begin_next()
             yield self._decode(handler, message)
 
     def _decode(self, handler: Handler, raw: bytes) -> Any:  # noqa: ANN401
-        self._require_authorized()
         try:
             return handler.request_deserializer(raw)
         except DecodeError as error:

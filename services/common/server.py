@@ -17,14 +17,20 @@ from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry
 
+from services.common.access import Gate
+from services.common.audit import Audit
 from services.common.channel import MAX_MESSAGE_BYTES
 from services.common.interceptor import BoundaryInterceptor
 from services.common.logs import trace_of
 from services.common.metrics import MetricsEndpoint, RpcMetrics, build_info
 from services.common.settings import ServiceSettings
+from services.common.tls import ServerTls, server_tls
+from services.common.tokens import Tokens
 
 LIVENESS = "liveness"
 _CHECK_SECONDS = 2.0
+# With SO_REUSEPORT a second service would get half of the connections instead of an error.
+_OWN_PORT = (("grpc.so_reuseport", 0),)
 
 
 class Service(Protocol):
@@ -63,25 +69,31 @@ class RunningServer:
     Attributes:
         port: The gRPC port.
         metrics_port: The port of `/metrics`, or None.
+        health_port: The port of health alone, or None.
     """
 
     def __init__(self, service: Service, settings: ServiceSettings, registry: CollectorRegistry) -> None:
         self._service = service
         self._settings = settings
         self._health = HealthServicer()
+        self._health_server: grpc.aio.Server | None = None
         self._log = structlog.get_logger(service.name)
         metrics = RpcMetrics(registry)
         metrics.declare(service.descriptor.full_name, (m.name for m in service.descriptor.methods))
         build_info(registry, service.name, metadata.version("codearena-rl"))
-        token = settings.token.get_secret_value() if settings.token else None
+        self._audit = Audit(service.name, settings.audit_file)
+        self._tls = server_tls(settings, registry, self._audit)
+        self._tokens = Tokens(settings.token, settings.tokens_file, self._audit)
+        gate = Gate(self._tokens, settings.tls_allowed_clients, self._audit)
         self._server = grpc.aio.server(
-            interceptors=[BoundaryInterceptor(metrics, token)], options=_server_options(settings)
+            interceptors=[BoundaryInterceptor(metrics, gate)], options=_server_options(settings)
         )
         self._registry = registry
         self._endpoint: MetricsEndpoint | None = None
         self._checker: asyncio.Task[None] | None = None
         self.port = 0
         self.metrics_port: int | None = None
+        self.health_port: int | None = None
 
     async def start(self) -> None:
         """Starts the service, then listens."""
@@ -96,14 +108,25 @@ class RunningServer:
             reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), self._server)
         await self._health.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
         await self._publish(await self._ready())
-        self.port = _bind(self._server, self._settings)
+        self.port = _bind(self._server, self._settings.host, self._settings.port, self._tls)
         await self._server.start()
+        if self._settings.health_port is not None:
+            await self._serve_health(self._settings.health_port)
         if self._settings.metrics_port is not None:
             host = self._settings.metrics_host or self._settings.host
             self._endpoint = MetricsEndpoint(self._registry, host, self._settings.metrics_port)
             self.metrics_port = self._endpoint.port
         self._checker = asyncio.create_task(self._watch())
         self._log.info("serving", host=self._settings.host, port=self.port, metrics_port=self.metrics_port)
+        self._audit.record(
+            "started", port=self.port, settings=self._settings.model_dump(mode="json", exclude_unset=True)
+        )
+
+    async def _serve_health(self, port: int) -> None:
+        self._health_server = grpc.aio.server(options=_OWN_PORT)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._health_server)
+        self.health_port = _bind(self._health_server, self._settings.host, port, None)
+        await self._health_server.start()
 
     async def stop(self) -> None:
         """Drains: reports not-serving, waits, lets running calls end, releases everything."""
@@ -116,11 +139,17 @@ class RunningServer:
         await self._service.stop()
         if self._endpoint is not None:
             await asyncio.to_thread(self._endpoint.close)
+        if self._health_server is not None:
+            await self._health_server.stop(None)
         self._log.info("stopped")
+        self._audit.record("stopped")
 
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(_CHECK_SECONDS)
+            self._tokens.look()
+            if self._tls is not None:
+                self._tls.look()
             await self._publish(await self._ready())
 
     async def _ready(self) -> bool:
@@ -176,7 +205,7 @@ def _server_options(settings: ServiceSettings) -> list[tuple[str, Any]]:
     options: list[tuple[str, Any]] = [
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
         ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-        ("grpc.so_reuseport", 0),
+        *_OWN_PORT,
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
@@ -187,19 +216,11 @@ def _server_options(settings: ServiceSettings) -> list[tuple[str, Any]]:
     return options
 
 
-def _bind(server: grpc.aio.Server, settings: ServiceSettings) -> int:
-    address = f"{settings.host}:{settings.port}"
+def _bind(server: grpc.aio.Server, host: str, port: int, tls: ServerTls | None) -> int:
+    address = f"{host}:{port}"
     try:
-        if settings.tls_certificate_file is None or settings.tls_key_file is None:
+        if tls is None:
             return server.add_insecure_port(address)
-        return server.add_secure_port(address, _credentials(settings))
+        return server.add_secure_port(address, tls.credentials())
     except RuntimeError as error:
         raise OSError(f"cannot listen on {address}: is another service there? ({error})") from error
-
-
-def _credentials(settings: ServiceSettings) -> grpc.ServerCredentials:
-    assert settings.tls_certificate_file is not None
-    assert settings.tls_key_file is not None
-    pair = (settings.tls_key_file.read_bytes(), settings.tls_certificate_file.read_bytes())
-    ca = settings.tls_client_ca_file.read_bytes() if settings.tls_client_ca_file else None
-    return grpc.ssl_server_credentials([pair], root_certificates=ca, require_client_auth=ca is not None)

@@ -13,7 +13,8 @@ from codearena.v1 import executor_service_pb2 as executor
 from codearena.v1 import judge_service_pb2 as judging
 from codearena.v1.executor_service_pb2_grpc import ExecutorServiceStub
 from codearena.v1.judge_service_pb2_grpc import JudgeServiceStub
-from services.common.channel import call_metadata, peer_channel
+from services.common.certificates import CertificateFiles
+from services.common.channel import PeerChannel, call_metadata
 from services.common.errors import Reason, StatusError, from_rpc_error
 from services.common.settings import PeerSettings
 
@@ -40,18 +41,24 @@ class Peers:
     Args:
         executor_address: gRPC target of the executor.
         judge_address: gRPC target of the judge.
-        settings: TLS and token of the peers.
+        settings: Token of the peers.
+        certificates: What to show them and to trust of them; None for plain text.
     """
 
-    def __init__(self, executor_address: str, judge_address: str, settings: PeerSettings) -> None:
-        self._channels = (peer_channel(executor_address, settings), peer_channel(judge_address, settings))
-        self._executor = cast("ExecutorServiceAsyncStub", ExecutorServiceStub(self._channels[0]))
-        self._judge = cast("JudgeServiceAsyncStub", JudgeServiceStub(self._channels[1]))
+    def __init__(
+        self,
+        executor_address: str,
+        judge_address: str,
+        settings: PeerSettings,
+        certificates: CertificateFiles | None = None,
+    ) -> None:
+        self._executor = PeerChannel(executor_address, _executor_stub, certificates)
+        self._judge = PeerChannel(judge_address, _judge_stub, certificates)
         self._metadata = call_metadata(settings)
 
     async def execute(self, request: executor.ExecuteRequest, timeout: float) -> executor.ExecuteResponse:
         """Grades a program, within `timeout` seconds."""
-        return await _executor(self._executor.Execute(request, timeout=timeout, metadata=self._metadata))
+        return await _executor(self._executor.stub.Execute(request, timeout=timeout, metadata=self._metadata))
 
     async def execute_group(
         self, request: executor.ExecuteGroupRequest, timeout: float
@@ -61,7 +68,7 @@ class Peers:
         Yields:
             The index of each with what became of it, or why that is not known.
         """
-        call = self._executor.ExecuteGroup(request, timeout=timeout, metadata=self._metadata)
+        call = self._executor.stub.ExecuteGroup(request, timeout=timeout, metadata=self._metadata)
         try:
             async for response in call:
                 yield response.index, _item(response)
@@ -74,22 +81,30 @@ class Peers:
         self, request: executor.ExecutorServiceRunCodeRequest, timeout: float
     ) -> executor.ExecutorServiceRunCodeResponse:
         """Runs a script, within `timeout` seconds."""
-        return await _executor(self._executor.RunCode(request, timeout=timeout, metadata=self._metadata))
+        return await _executor(self._executor.stub.RunCode(request, timeout=timeout, metadata=self._metadata))
 
     async def judge(self, request: judging.JudgeRequest, timeout: float) -> judging.JudgeResponse:
         """Scores a fix, within `timeout` seconds."""
-        return await _judge(self._judge.Judge(request, timeout=timeout, metadata=self._metadata))
+        return await _judge(self._judge.stub.Judge(request, timeout=timeout, metadata=self._metadata))
 
     async def propose_fix(
         self, request: judging.JudgeServiceProposeFixRequest, timeout: float
     ) -> judging.JudgeServiceProposeFixResponse:
         """Proposes a repair, within `timeout` seconds."""
-        return await _judge(self._judge.ProposeFix(request, timeout=timeout, metadata=self._metadata))
+        return await _judge(self._judge.stub.ProposeFix(request, timeout=timeout, metadata=self._metadata))
 
     async def stop(self) -> None:
         """Closes the channels."""
-        for channel in self._channels:
-            await channel.close()
+        await self._executor.close()
+        await self._judge.close()
+
+
+def _executor_stub(channel: grpc.aio.Channel) -> ExecutorServiceAsyncStub:
+    return cast("ExecutorServiceAsyncStub", ExecutorServiceStub(channel))
+
+
+def _judge_stub(channel: grpc.aio.Channel) -> JudgeServiceAsyncStub:
+    return cast("JudgeServiceAsyncStub", JudgeServiceStub(channel))
 
 
 async def _executor(call: Awaitable[T]) -> T:

@@ -10,8 +10,10 @@ from google.protobuf.descriptor import ServiceDescriptor
 from prometheus_client import CollectorRegistry
 
 from codearena.v1 import env_service_pb2, env_service_pb2_grpc
+from services.common.audit import Audit
 from services.common.errors import StartError
 from services.common.settings import PeerSettings
+from services.common.tls import peer_certificates
 from services.env.analyst import Analyst
 from services.env.archive_sql import SqlArchive
 from services.env.baselines import Baselines
@@ -64,6 +66,9 @@ class EnvService:
         self._store = SqlStore(self._database)
         self._curricula = SqlCurricula(self._database)
         self._analyst = Analyst(settings.analysis_workers)
+        self._peer_settings = PeerSettings()
+        audit = Audit(self.name, settings.audit_file)
+        self._peer_certificates = peer_certificates(self._peer_settings, registry, audit)
         retention = Retention(settings.retention_days, settings.retention_episodes, settings.retention_interval_seconds)
         self._pruner = Pruner(self._store, retention)
         self._pruning: asyncio.Task[None] | None = None
@@ -102,7 +107,9 @@ class EnvService:
             raise StartError(str(error)) from error
         await self._analyst.start()
         self._pruning = asyncio.create_task(self._pruner.run())
-        self._peers = Peers(settings.executor_address, settings.judge_address, PeerSettings())
+        self._peers = Peers(
+            settings.executor_address, settings.judge_address, self._peer_settings, self._peer_certificates
+        )
         self._servicer = self._assemble(self._peers)
         self._log.info("catalogue", tasks=len(self._catalogue), digest=self._catalogue.digest[:12])
 
@@ -155,6 +162,8 @@ class EnvService:
 
     async def check(self) -> bool:
         """Returns whether the store answers."""
+        if self._peer_certificates is not None:
+            self._peer_certificates.current()  # so that new ones are known before they are needed
         try:
             self._metrics.open_episodes(await self._store.count_open())
             self._metrics.levels(await self._curricula.count_levels())

@@ -13,6 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.common.rates import Bucket
 from services.gateway.errors import Problem, failure, of_status
 from services.gateway.pages import is_page
 
@@ -41,17 +42,15 @@ class Rates:
     def __init__(self, per_second: float, burst: int) -> None:
         self._per_second = per_second
         self._burst = burst
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._buckets: OrderedDict[str, Bucket] = OrderedDict()
 
     def take(self, client: str) -> float:
         """Takes one token; returns 0.0, or in how many seconds there will be one."""
         if not self._per_second:
             return 0.0
-        now = time.monotonic()
-        tokens, since = self._buckets.pop(client, (float(self._burst), now))
-        tokens = min(self._burst, tokens + (now - since) * self._per_second)
-        wait = 0.0 if tokens >= 1 else (1 - tokens) / self._per_second
-        self._buckets[client] = (tokens - 1 if wait == 0.0 else tokens, now)
+        bucket = self._buckets.setdefault(client, Bucket(self._per_second, self._burst))
+        self._buckets.move_to_end(client)
+        wait = bucket.take(time.monotonic())
         if len(self._buckets) > _MOST_CLIENTS:
             self._buckets.popitem(last=False)
         return wait

@@ -26,6 +26,9 @@ _ON_LOOPBACK: dict[str, object] = {
     "tls_certificate_file": None,
     "tls_key_file": None,
     "tls_client_ca_file": None,
+    "tls_allowed_clients": (),
+    "tokens_file": None,
+    "health_port": None,
 }
 
 

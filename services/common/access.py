@@ -1,0 +1,204 @@
+"""Who may make a call: the certificate's name, the token, its scope and its quota, in this order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Protocol
+
+import grpc
+
+from codearena.v1 import error_reason_pb2 as reasons
+from services.common.audit import Audit
+from services.common.errors import StatusError
+from services.common.quota import Usage, Usages
+from services.common.scopes import EVERY_SCOPE, Rule, Scope, allows, rule_of
+from services.common.tls import names_of
+from services.common.tokens import Token, Tokens
+
+_BEARER = "Bearer "
+_BUSY_SECONDS = 1.0
+_OPEN = Token(name="anybody", sha256="0" * 64, scopes=EVERY_SCOPE)
+"""Stands for every caller where no token is demanded."""
+
+
+class Caller(Protocol):
+    """What gRPC knows of who calls."""
+
+    def peer(self) -> str:
+        """Returns the address."""
+        ...
+
+    def auth_context(self) -> Mapping[str, Iterable[bytes]]:
+        """Returns what the TLS handshake has shown; empty without TLS."""
+        ...
+
+
+Metadata = Sequence[tuple[str, str | bytes]]
+
+
+class Gate:
+    """Lets calls in. One for each server.
+
+    Args:
+        tokens: The tokens that are good.
+        allowed_names: Names of which a caller's certificate must have one; empty: any that TLS has let in.
+        audit: Told who was not let in, and what administrators do.
+    """
+
+    def __init__(self, tokens: Tokens, allowed_names: Collection[str], audit: Audit) -> None:
+        self._tokens = tokens
+        self._allowed_names = frozenset(allowed_names)
+        self._audit = audit
+        self._usages = Usages()
+
+    def admit(self, method: str, metadata: Metadata, caller: Caller) -> Admission:
+        """Lets a call in, and counts it.
+
+        Args:
+            method: Full name of the RPC.
+            metadata: What came with it.
+            caller: Whose it is.
+
+        Raises:
+            StatusError: UNAUTHENTICATED without a good token; PERMISSION_DENIED without the scope, or with the
+                certificate of somebody else; RESOURCE_EXHAUSTED above the token's rate.
+        """
+        try:
+            self._check_certificate(caller)
+            token = self.identify(metadata)
+            self._check_scope(method, token)
+        except StatusError as error:
+            self._audit.refused("refused", method=method, code=error.code.name, why=error.message, peer=caller.peer())
+            raise
+        usage = self._usages.of(token)
+        if wait := usage.request(token):
+            raise _over_quota(token, "requests_per_second", token.requests_per_second, wait)
+        return Admission(self, method, metadata, caller, token, usage)
+
+    def identify(self, metadata: Metadata) -> Token:
+        """Returns the token that came with a call. Raises StatusError: UNAUTHENTICATED."""
+        if not self._tokens.demanded:
+            return _OPEN
+        secret = _bearer(metadata)
+        if secret is None:
+            raise _unauthenticated("send the bearer token of this arena in the metadata `authorization`")
+        token = self._tokens.find(secret)
+        if token is None:
+            raise _unauthenticated("the arena does not know this token; ask its operator for one")
+        if token.expired(time.time()):
+            raise StatusError(
+                grpc.StatusCode.UNAUTHENTICATED,
+                reasons.ERROR_REASON_TOKEN_EXPIRED,
+                f"the token {token.name} expired at {token.expires}; ask the arena's operator for a new one",
+                metadata={"token": token.name},
+            )
+        return token
+
+    def recheck(self, method: str, metadata: Metadata) -> Token:
+        """Returns the token of a stream as it is now. Raises StatusError: UNAUTHENTICATED or PERMISSION_DENIED."""
+        token = self.identify(metadata)
+        self._check_scope(method, token)
+        return token
+
+    def ended(self, admission: Admission, code: str, run_id: str) -> None:
+        """A call has ended; what administrators did is kept."""
+        if admission.rule.scope is Scope.ADMIN:
+            self._audit.record(
+                "admin call",
+                method=admission.method,
+                code=code,
+                token=admission.token.name,
+                run_id=run_id,
+                peer=admission.caller.peer(),
+            )
+
+    def _check_certificate(self, caller: Caller) -> None:
+        if not self._allowed_names:
+            return
+        names = names_of(caller.auth_context())
+        if self._allowed_names.isdisjoint(names):
+            shown = ", ".join(names) or "nobody"
+            raise StatusError(
+                grpc.StatusCode.PERMISSION_DENIED,
+                reasons.ERROR_REASON_CALLER_NOT_ALLOWED,
+                f"the client's certificate names {shown}, which CODEARENA_TLS_ALLOWED_CLIENTS of this service does not",
+            )
+
+    def _check_scope(self, method: str, token: Token) -> None:
+        needed = rule_of(method).scope
+        if not allows(token.scopes, needed):
+            has = ", ".join(sorted(token.scopes))
+            raise StatusError(
+                grpc.StatusCode.PERMISSION_DENIED,
+                reasons.ERROR_REASON_SCOPE_MISSING,
+                f"{method.rpartition('/')[2]} needs the scope {needed}; the token {token.name} has {has}",
+                metadata={"token": token.name, "scope": needed.value},
+            )
+
+
+class Admission:
+    """One call that was let in, until it ends."""
+
+    def __init__(self, gate: Gate, method: str, metadata: Metadata, caller: Caller, token: Token, usage: Usage) -> None:
+        self.method = method
+        self.caller = caller
+        self.token = token
+        self.rule: Rule = rule_of(method)
+        self._gate = gate
+        self._metadata = metadata
+        self._usage = usage
+        self._held = 0
+        self._run_id = ""
+
+    def begin(self, request: object) -> None:
+        """Begins the steps that a request stands for. Raises StatusError: RESOURCE_EXHAUSTED."""
+        self._run_id = str(getattr(request, "run_id", ""))
+        if self.rule.steps is None:
+            return
+        held = self._usage.begin(self.token, self.rule.steps(request))
+        if not held:
+            raise _over_quota(self.token, "concurrent_steps", self.token.concurrent_steps, _BUSY_SECONDS)
+        self._held += held
+
+    async def begin_next(self) -> None:
+        """Begins the next step of a stream once the quota has room for it: a stream is slowed down, not refused.
+
+        Raises:
+            StatusError: UNAUTHENTICATED or PERMISSION_DENIED; the token is not what it was when the stream was opened.
+        """
+        self.token = self._gate.recheck(self.method, self._metadata)
+        await self._usage.begin_when_free(self.token)
+        self._held += 1
+
+    def answered(self) -> None:
+        """One answer of several was sent, so one step has ended."""
+        if self._held:
+            self._held -= 1
+            self._usage.end(1)
+
+    def end(self, code: str) -> None:
+        """The call has ended, with a status."""
+        self._usage.end(self._held)
+        self._held = 0
+        self._gate.ended(self, code, self._run_id)
+
+
+def _bearer(metadata: Metadata) -> str | None:
+    sent = dict(metadata).get("authorization", "")
+    text = sent.decode(errors="replace") if isinstance(sent, bytes) else sent
+    return text.removeprefix(_BEARER) if text.startswith(_BEARER) else None
+
+
+def _unauthenticated(message: str) -> StatusError:
+    return StatusError(grpc.StatusCode.UNAUTHENTICATED, reasons.ERROR_REASON_BAD_TOKEN, message)
+
+
+def _over_quota(token: Token, quota: str, limit: float | None, wait: float) -> StatusError:
+    return StatusError(
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        reasons.ERROR_REASON_TOKEN_QUOTA_EXCEEDED,
+        f"the token {token.name} may have {quota} {limit:g}; send the same again after {wait:.3f} s",
+        retry_after_seconds=wait,
+        metadata={"token": token.name, "quota": quota, "limit": f"{limit:g}"},
+    )
