@@ -26,8 +26,10 @@ def main(paths: Sequence[str]) -> None:
         if group not in PACKAGES:
             sys.exit(f"{one['kind']} {one['metadata']['name']}: no types are known for {group}; add its package")
         module = f"@kubernetes-models/{PACKAGES[group]}/{group}/{version}"
-        print(f'import type {{ I{one["kind"]} as T{number} }} from "{module}";')
-        print(f"export const o{number}: T{number} = {json.dumps(one)};")
+        sys.stdout.write(
+            f'import type {{ I{one["kind"]} as T{number} }} from "{module}";\n'
+            f"export const o{number}: T{number} = {json.dumps(one)};\n"
+        )
 
 
 def _custom(path: Path) -> Iterator[dict[str, Any]]:

@@ -78,7 +78,8 @@ def test_its_settings_are_accepted(manifests, name, monkeypatch, tmp_path):
     for variable in [found for found in os.environ if found.startswith("CODEARENA_")]:
         monkeypatch.delenv(variable)
     given = manifests.environment(name)
-    monkeypatch.setattr(os, "environ", dict(os.environ) | given | {"CODEARENA_SECRETS_DIR": str(tmp_path)})
+    for variable, value in (given | {"CODEARENA_SECRETS_DIR": str(tmp_path)}).items():
+        monkeypatch.setenv(variable, value)
     for key in required_secrets(manifests, name):
         (tmp_path / key).write_text("postgresql://arena@db.internal/codearena")
     settings = SETTINGS[name]()
