@@ -1,8 +1,9 @@
 """Who may talk to whom: what NetworkPolicies allow, by the rules of networking.k8s.io/v1.
 
 A pod that no policy selects for a direction is open in it; one that some policy selects may do what any of them
-allows. A connection is made if the one who calls may send it and the one who is called may take it. Selectors are those
-that our policies use, `matchLabels`; anything else is refused, so that no policy is read as laxer or stricter than it is.
+allows. A connection is made if the one who calls may send it and the one who is called may take it. Selectors are
+those that our policies use, `matchLabels`; anything else is refused, so that no policy is read as laxer or stricter
+than it is.
 """
 
 from __future__ import annotations

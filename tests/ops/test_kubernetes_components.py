@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from services.executor.metrics import ExecutorMetrics
 from tests.ops.kubernetes import K8S, OVERLAYS, base_with, overlay, quantity
-from tests.ops.manifests import SETTINGS
+from tests.ops.manifests import ROOT, SETTINGS
 
 GRPC = ("env", "executor", "judge")
 MTLS = ("mtls", "mtls/cert-manager")
@@ -139,3 +139,20 @@ def test_names_in_certificates_are_those_that_are_called(name):
 def test_browsers_need_no_certificate():
     environment = base_with("mtls").environment("gateway")
     assert not [variable for variable in environment if variable.startswith("CODEARENA_TLS_")]
+
+
+def test_the_guide_has_every_folder():
+    rows = set(
+        re.findall(r"^\| `((?:overlays|components)/[\w/-]+)`", (ROOT / "docs/kubernetes.md").read_text(), re.MULTILINE)
+    )
+    folders = {str(path.parent.relative_to(K8S)) for path in K8S.rglob("kustomization.yaml")}
+    assert rows == folders - {"base"}
+
+
+def test_the_guide_has_every_secret():
+    rows = "\n".join(re.findall(r"^\| `codearena.*$", (ROOT / "docs/kubernetes.md").read_text(), re.MULTILINE))
+    for name in SETTINGS:
+        for volume in overlay("production").pod(name)["volumes"]:
+            for source in volume.get("projected", {}).get("sources", []):
+                assert f"`{source['secret']['name']}`" in rows
+                assert all(f"`{item['key']}`" in rows for item in source["secret"].get("items", []))
