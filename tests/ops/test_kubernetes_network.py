@@ -29,6 +29,8 @@ OUTSIDE = {
     "metadata": Peer("169.254.169.254"),
     "internet": Peer("198.51.100.7"),
     "private": Peer("10.200.0.1"),
+    "private too": Peer("172.31.0.1"),
+    "shared": Peer("100.64.0.1"),
 }
 WITHIN = {
     *((name, "dns", 53) for name in SETTINGS),
