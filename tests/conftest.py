@@ -14,6 +14,7 @@ import requests
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from services.executor.kubernetes_settings import KubernetesSettings
 from services.standalone.arena import Arena
 from services.standalone.arena import arena as running_arena
 from tests import redis_server
@@ -56,6 +57,17 @@ def docker_engine() -> Iterator[docker.APIClient]:
         raise AssertionError("unreachable") from error
     yield client
     client.close()
+
+
+KUBERNETES = os.environ.get("CODEARENA_TEST_KUBERNETES") == "1"
+"""Whether tests may make pods on the cluster that the environment names; `tools/test_kubernetes.sh` does."""
+
+
+@pytest.fixture(scope="session")
+def kubernetes() -> KubernetesSettings:
+    """How the executor reaches the cluster that the environment names."""
+    require("kubernetes", KUBERNETES, "CODEARENA_TEST_KUBERNETES=1 is not set: see tools/test_kubernetes.sh")
+    return KubernetesSettings()
 
 
 @pytest.fixture(scope="session")

@@ -197,7 +197,7 @@ class PodApi:
                 if isinstance(error, TimeoutError) or attempt == _ATTEMPTS:
                     raise SandboxLost(explain(what, _say(error))) from error
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - so that executors do not keep step
-            pause = min(4 * pause, _LONGEST_PAUSE_SECONDS)
+            pause = min(3 * pause, _LONGEST_PAUSE_SECONDS)
         raise AssertionError("unreachable")
 
     async def _once(

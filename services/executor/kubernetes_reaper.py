@@ -24,8 +24,8 @@ class PodReaper:
     """Knows which pods of this executor are in use and deletes the others.
 
     Pods of other executors are deleted when they are older than pods get (`lifetime_seconds`), or have ended two
-    minutes ago and are still there: nobody looks after them. A pod whose executor is gone ends by itself, as its stdin
-    is closed.
+    minutes ago and are still there: nobody looks after them. A pod whose executor is gone ends by itself: its stdin is
+    closed, or nobody greets its harness.
 
     Attributes:
         removal_failures: Deletions that the API server did not carry out at the first attempt.
@@ -62,11 +62,10 @@ class PodReaper:
     async def stop(self) -> None:
         """Deletes all pods of this executor, as far as the API server answers. Idempotent; raises nothing."""
         sweeper, self._sweeper = self._sweeper, None
-        if sweeper is not None:
-            sweeper.cancel()
-            await asyncio.wait([sweeper])
-        if self._removals:
-            await asyncio.wait(self._removals)
+        if sweeper is None:
+            return
+        sweeper.cancel()
+        await asyncio.wait([sweeper, *self._removals])
         self._in_use.clear()
         self._stopped = True
         try:

@@ -23,14 +23,23 @@ from codearena.v1 import executor_service_pb2 as wire
 from codearena.v1.executor_service_pb2_grpc import ExecutorServiceStub
 from services.common.channel import MAX_MESSAGE_BYTES
 from services.common.server import serving
+from services.executor.kubernetes_settings import KubernetesSettings
 from services.executor.protocol import READY
 from services.executor.service import ExecutorService
 from services.executor.settings import ExecutorSettings
+from tests.conftest import KUBERNETES
 
 DOUBLE = "def double(x):\n    return 2 * x\n"
 
 
-@pytest.fixture(scope="session", params=["process", pytest.param("docker", marks=pytest.mark.docker)])
+BACKENDS = (
+    "process",
+    pytest.param("docker", marks=pytest.mark.docker),
+    *([pytest.param("kubernetes", marks=pytest.mark.kubernetes)] if KUBERNETES else []),
+)
+
+
+@pytest.fixture(scope="session", params=BACKENDS)
 def backend_name(request: pytest.FixtureRequest) -> str:
     """The name of each backend in turn; docker's tests are skipped where no engine answers."""
     if request.param == "docker":
@@ -76,9 +85,8 @@ class Executor:
 
     def none_left(self) -> bool:
         """Whether no sandbox is in use or on its way out."""
-        sizes = [
-            self.gauge("codearena_sandbox_pool_size", backend=name, state="leased") for name in ("process", "docker")
-        ]
+        names = ("process", "docker", "kubernetes")
+        sizes = [self.gauge("codearena_sandbox_pool_size", backend=name, state="leased") for name in names]
         return not any(sizes)
 
     async def grade(
@@ -180,6 +188,19 @@ def double_suite(**limits: Any) -> wire.Suite:
 
 def outcome_name(value: int) -> str:
     return core.Outcome.Name(value).removeprefix("OUTCOME_")
+
+
+async def pods_of(executor: Executor) -> list[str]:
+    """The names of an executor's pods."""
+    from services.executor.kubernetes_api import PodApi  # takes a second, and most runs have no cluster
+
+    api = PodApi(KubernetesSettings())
+    await api.open()
+    try:
+        pods, _ = await api.list(f"codearena.executor={executor.service.chosen.backend.instance}")
+    finally:
+        await api.close()
+    return [pod.name for pod in pods]
 
 
 def our_containers(engine: docker.APIClient) -> list[str]:

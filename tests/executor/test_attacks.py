@@ -21,6 +21,7 @@ from tests.executor.conftest import (
     double_suite,
     launchers,
     outcome_name,
+    pods_of,
     started,
     until,
 )
@@ -82,6 +83,8 @@ async def test_nothing_is_left_behind(backend_name: str, data_dir: Path) -> None
         left = client.containers(all=True, filters={"label": f"codearena.executor={mine}"})
         client.close()
         assert left == []
+    if backend_name == "kubernetes":
+        assert await pods_of(executor) == []
     await until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in ours))
     assert "codearena" not in _mounts()
 

@@ -27,6 +27,7 @@ from tests.executor.conftest import (
     double_suite,
     on_process,
     outcome_name,
+    pods_of,
     refused,
     started,
     until,
@@ -390,5 +391,7 @@ async def test_nothing_is_left_of_any_of_it(backend_name: str, data_dir: Path, r
         await is_well(executor)
 
     await returns_to(before)
+    if backend_name == "kubernetes":
+        assert await pods_of(executor) == []
     if backend_name == "docker":
         assert containers(executor, request.getfixturevalue("docker_engine")) == []

@@ -12,7 +12,17 @@ import pytest
 from codearena import QueueFullError
 from codearena.v1 import core_pb2 as core
 from codearena.v1 import executor_service_pb2 as wire
-from tests.executor.conftest import DOUBLE, Executor, descendants, double_suite, launchers, refused, started, until
+from tests.executor.conftest import (
+    DOUBLE,
+    Executor,
+    descendants,
+    double_suite,
+    launchers,
+    pods_of,
+    refused,
+    started,
+    until,
+)
 
 ENDLESS = "def double(x):\n    while True: pass\n"
 LONG = double_suite(cpu_seconds=20, wall_seconds=20)
@@ -110,6 +120,8 @@ async def test_stopping_while_sandboxes_are_made_leaves_nothing(
         ours |= {pid for launcher in ours for pid, _ in descendants(launcher)}
         assert bool(ours) == (backend_name == "process")
     await until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in ours))
+    if backend_name == "kubernetes":
+        assert await pods_of(executor) == []
     if backend_name == "docker":
         mine = {"label": f"codearena.executor={backend.instance}"}
         assert request.getfixturevalue("docker_engine").containers(all=True, filters=mine) == []

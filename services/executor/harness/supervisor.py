@@ -26,6 +26,7 @@ from __future__ import annotations
 import _signal
 import gc
 import os
+import select
 import time
 
 from . import lockdown, placement, plain_json
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 READY = b"codearena-harness-4"
+_GREETING_SECONDS = 120.0
 _MAX_STOPS = 3
 _WINDOW = 64
 _MAX_PAYLOADS = 16 << 20
@@ -55,19 +57,28 @@ def main(isolation: Isolation | None = None, cgroups: Sequence[int] = (), *, gre
     Args:
         isolation: Namespaces for each child; None if the sandbox as a whole serves one job and is thrown away.
         cgroups: Descriptors of `cgroup.procs` files that children are to be in.
-        greeted: Wait for a frame before the first `READY`: one who attaches to a running sandbox would miss that.
+        greeted: Wait for a frame before the first `READY`: one who attaches to a running sandbox would miss that. Ends
+            if none comes within two minutes.
     """
     requests, replies = _take_streams()
     _become_quiet()
     template = Template(isolation, cgroups)
     frames = Frames(requests)
     try:
-        if greeted:
-            frames.next()
+        if greeted and not _is_greeted(requests, frames):
+            return
         while True:
             _serve(frames, replies, template)
     except EOFError:
         return
+
+
+def _is_greeted(requests: int, frames: Frames) -> bool:
+    """Waits for somebody to listen, but not for ever: the one who made this sandbox may be dead."""
+    if not select.select([requests], [], [], _GREETING_SECONDS)[0]:
+        return False
+    frames.next()
+    return True
 
 
 def _serve(frames: Frames, replies: int, template: Template) -> None:
