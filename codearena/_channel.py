@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -65,14 +66,14 @@ class Connection:
         address: Target in gRPC's syntax, such as "127.0.0.1:50051" or "dns:///arena.example:50051".
         credentials: None for plain text.
         options: Channel options.
-        metadata: Sent with every call.
+        token: The bearer token, or what returns it for each call; None for none.
         timeout_seconds: Deadline of every call; None for each call's own default.
     """
 
     address: str
     credentials: grpc.ChannelCredentials | None
     options: tuple[tuple[str, str | int], ...]
-    metadata: tuple[tuple[str, str], ...]
+    token: str | Callable[[], str | None] | None
     timeout_seconds: float | None
 
     @classmethod
@@ -80,7 +81,7 @@ class Connection:
         cls,
         address: str,
         *,
-        token: str | None,
+        token: str | Callable[[], str | None] | None,
         tls: TLSConfig | None,
         timeout_seconds: float | None,
         max_attempts: int,
@@ -100,9 +101,15 @@ class Connection:
             address=address,
             credentials=None if tls is None else tls.credentials(),
             options=_options(address, max_attempts, None if tls is None else tls.server_name),
-            metadata=() if token is None else (("authorization", f"Bearer {_token(token)}"),),
+            token=token if token is None or callable(token) else _token(token),
             timeout_seconds=None if timeout_seconds is None else _checks.timeout(timeout_seconds),
         )
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """What is sent with a call that begins now. Raises as `build` does for a token that is none."""
+        found = self.token() if callable(self.token) else self.token
+        return () if found is None else (("authorization", f"Bearer {_token(found)}"),)
 
     def deadline(self, per_call: float | None, default: float) -> float:
         """Returns the seconds a call may take: its own, else the client's, else the default."""

@@ -35,7 +35,8 @@ class ArenaClient(RunMethods):
     Args:
         address: Target in gRPC's syntax: "host:port", "dns:///host:port" (calls go round its addresses) or
             "unix:/path".
-        token: Sent as a bearer token with every call. Use it with `tls` only, or on a trusted network.
+        token: Sent as a bearer token with every call; a function is asked for it before each, so that it may change.
+            Use it with `tls` only, or on a trusted network.
         tls: How to encrypt; None for plain text. `TLSConfig()` trusts the system's authorities.
         timeout_seconds: Deadline of every call, retries included. None for the defaults: 120 s for grades,
             steps, proposals and runs, 600 s for groups, a day for streams of steps, rescoring and export, 30 s for

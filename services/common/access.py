@@ -18,7 +18,7 @@ from services.common.tokens import Token, Tokens
 
 _BEARER = "Bearer "
 _BUSY_SECONDS = 1.0
-_OPEN = Token(name="anybody", sha256="0" * 64, scopes=EVERY_SCOPE)
+NOBODY = Token(name="nobody", sha256="0" * 64, scopes=EVERY_SCOPE)
 """Stands for every caller where no token is demanded."""
 
 
@@ -64,25 +64,41 @@ class Gate:
             StatusError: UNAUTHENTICATED without a good token; PERMISSION_DENIED without the scope, or with the
                 certificate of somebody else; RESOURCE_EXHAUSTED above the token's rate.
         """
-        try:
-            self._check_certificate(caller)
-            token = self.identify(metadata)
-            self._check_scope(method, token)
-        except StatusError as error:
-            self._audit.refused("refused", method=method, code=error.code.name, why=error.message, peer=caller.peer())
-            raise
+        self._check_certificate(method, caller)
+        token = self.authorize(method, rule_of(method).scope, metadata, caller.peer())
         usage = self._usages.of(token)
         if wait := usage.request(token):
             raise _over_quota(token, "requests_per_second", token.requests_per_second, wait)
         return Admission(self, method, metadata, caller, token, usage)
 
-    def identify(self, metadata: Metadata) -> Token:
+    def authorize(self, what: str, needed: Scope, metadata: Metadata, peer: str) -> Token:
+        """Returns the token that came with a call, if it has a scope.
+
+        Args:
+            what: What is called.
+            needed: The scope.
+            metadata: What came with the call.
+            peer: Address of the caller.
+
+        Raises:
+            StatusError: UNAUTHENTICATED or PERMISSION_DENIED.
+        """
+        try:
+            token = self._identify(metadata)
+            if not allows(token.scopes, needed):
+                raise _scope_missing(what, needed, token)
+        except StatusError as error:
+            self._refused(what, error, peer)
+            raise
+        return token
+
+    def _identify(self, metadata: Metadata) -> Token:
         """Returns the token that came with a call. Raises StatusError: UNAUTHENTICATED."""
         if not self._tokens.demanded:
-            return _OPEN
-        secret = _bearer(metadata)
+            return NOBODY
+        secret = bearer(dict(metadata).get("authorization", ""))
         if secret is None:
-            raise _unauthenticated("send the bearer token of this arena in the metadata `authorization`")
+            raise _unauthenticated("send a token of this arena as `Authorization: Bearer TOKEN`")
         token = self._tokens.find(secret)
         if token is None:
             raise _unauthenticated("the arena does not know this token; ask its operator for one")
@@ -93,12 +109,6 @@ class Gate:
                 f"the token {token.name} expired at {token.expires}; ask the arena's operator for a new one",
                 metadata={"token": token.name},
             )
-        return token
-
-    def recheck(self, method: str, metadata: Metadata) -> Token:
-        """Returns the token of a stream as it is now. Raises StatusError: UNAUTHENTICATED or PERMISSION_DENIED."""
-        token = self.identify(metadata)
-        self._check_scope(method, token)
         return token
 
     def ended(self, admission: Admission, code: str, run_id: str) -> None:
@@ -113,28 +123,22 @@ class Gate:
                 peer=admission.caller.peer(),
             )
 
-    def _check_certificate(self, caller: Caller) -> None:
+    def _check_certificate(self, method: str, caller: Caller) -> None:
         if not self._allowed_names:
             return
         names = names_of(caller.auth_context())
         if self._allowed_names.isdisjoint(names):
             shown = ", ".join(names) or "nobody"
-            raise StatusError(
+            error = StatusError(
                 grpc.StatusCode.PERMISSION_DENIED,
                 reasons.ERROR_REASON_CALLER_NOT_ALLOWED,
                 f"the client's certificate names {shown}, which CODEARENA_TLS_ALLOWED_CLIENTS of this service does not",
             )
+            self._refused(method, error, caller.peer())
+            raise error
 
-    def _check_scope(self, method: str, token: Token) -> None:
-        needed = rule_of(method).scope
-        if not allows(token.scopes, needed):
-            has = ", ".join(sorted(token.scopes))
-            raise StatusError(
-                grpc.StatusCode.PERMISSION_DENIED,
-                reasons.ERROR_REASON_SCOPE_MISSING,
-                f"{method.rpartition('/')[2]} needs the scope {needed}; the token {token.name} has {has}",
-                metadata={"token": token.name, "scope": needed.value},
-            )
+    def _refused(self, what: str, error: StatusError, peer: str) -> None:
+        self._audit.refused("refused", method=what, code=error.code.name, why=error.message, peer=peer)
 
 
 class Admission:
@@ -167,7 +171,7 @@ class Admission:
         Raises:
             StatusError: UNAUTHENTICATED or PERMISSION_DENIED; the token is not what it was when the stream was opened.
         """
-        self.token = self._gate.recheck(self.method, self._metadata)
+        self.token = self._gate.authorize(self.method, self.rule.scope, self._metadata, self.caller.peer())
         await self._usage.begin_when_free(self.token)
         self._held += 1
 
@@ -184,14 +188,24 @@ class Admission:
         self._gate.ended(self, code, self._run_id)
 
 
-def _bearer(metadata: Metadata) -> str | None:
-    sent = dict(metadata).get("authorization", "")
+def bearer(sent: str | bytes) -> str | None:
+    """Returns the token in the value of `authorization`; None if that is something else."""
     text = sent.decode(errors="replace") if isinstance(sent, bytes) else sent
     return text.removeprefix(_BEARER) if text.startswith(_BEARER) else None
 
 
 def _unauthenticated(message: str) -> StatusError:
     return StatusError(grpc.StatusCode.UNAUTHENTICATED, reasons.ERROR_REASON_BAD_TOKEN, message)
+
+
+def _scope_missing(what: str, needed: Scope, token: Token) -> StatusError:
+    has = ", ".join(sorted(token.scopes))
+    return StatusError(
+        grpc.StatusCode.PERMISSION_DENIED,
+        reasons.ERROR_REASON_SCOPE_MISSING,
+        f"{what.rpartition('/')[2]} needs the scope {needed}; the token {token.name} has {has}",
+        metadata={"token": token.name, "scope": needed.value},
+    )
 
 
 def _over_quota(token: Token, quota: str, limit: float | None, wait: float) -> StatusError:

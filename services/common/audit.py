@@ -53,6 +53,11 @@ class Audit:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         self._lines.info(json.dumps({"time": now, "audit": what, "service": self._service, **shown}, default=str))
 
+    def note(self, what: str, **facts: object) -> None:
+        """The same for what the service's own log says anyway: there it is not written again."""
+        if self._lines is not None:
+            self.record(what, **facts)
+
     def refused(self, what: str, **facts: object) -> None:
         """Writes that somebody was refused, unless that is a flood."""
         if self._refusals.take(time.monotonic()):

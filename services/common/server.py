@@ -118,9 +118,7 @@ class RunningServer:
             self.metrics_port = self._endpoint.port
         self._checker = asyncio.create_task(self._watch())
         self._log.info("serving", host=self._settings.host, port=self.port, metrics_port=self.metrics_port)
-        self._audit.record(
-            "started", port=self.port, settings=self._settings.model_dump(mode="json", exclude_unset=True)
-        )
+        self._audit.note("started", port=self.port, settings=self._settings.model_dump(mode="json", exclude_unset=True))
 
     async def _serve_health(self, port: int) -> None:
         self._health_server = grpc.aio.server(options=_OWN_PORT)
@@ -142,7 +140,7 @@ class RunningServer:
         if self._health_server is not None:
             await self._health_server.stop(None)
         self._log.info("stopped")
-        self._audit.record("stopped")
+        self._audit.note("stopped")
 
     async def _watch(self) -> None:
         while True:

@@ -67,7 +67,7 @@ async def steps(request: Request, run_id: RunId = "", after: After = None) -> St
 async def stream(request: Request, run_id: RunId = "", after: After = None) -> StreamingResponse:
     """Sends the steps that there are, then each new one: events `steps`, `ping` and `error`, with JSON."""
     streams: Streams = request.app.state.streams
-    events: AsyncIterator[str] = streams.open(link(request).client, run_id, after)
+    events: AsyncIterator[str] = streams.open(link(request), run_id, after)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(events, media_type="text/event-stream", headers=headers)
 

@@ -14,6 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp
 
+from services.common.access import Gate
 from services.common.metrics import build_info
 from services.common.validation import MAX_ID_CHARACTERS
 from services.gateway import api, convert, rest
@@ -48,6 +49,7 @@ class Sessions:
 
 def make_app(
     settings: GatewaySettings,
+    gate: Gate,
     link: ArenaLink,
     registry: CollectorRegistry,
     sources: Mapping[str, MetricsSource],
@@ -55,7 +57,8 @@ def make_app(
     """Returns the application, and the streams that are to be ended before it stops.
 
     Args:
-        settings: Limits, token, origins, the dashboard's folder.
+        settings: Limits, origins, the dashboard's folder.
+        gate: Says who may come in.
         link: The arena.
         registry: Where the gateway's metrics go.
         sources: Where the metrics of the other services are, by name.
@@ -65,7 +68,7 @@ def make_app(
     streams = Streams(settings.max_streams)
     app.state.link = link
     app.state.streams = streams
-    app.state.operations = Operations(link.client, sources, sessions)
+    app.state.operations = Operations(link, sources, sessions)
     app.include_router(rest.router)
     app.include_router(api.router)
     _add_metrics(app, registry)
@@ -84,7 +87,7 @@ def make_app(
     whole: ASGIApp = SocketGuard(app, settings.max_frame_bytes)
     whole = Door(
         whole,
-        token=settings.token.get_secret_value() if settings.token else None,
+        gate=gate,
         origins=settings.cors_origins,
         rates=Rates(settings.requests_per_second, settings.request_burst),
         max_body_bytes=settings.max_body_bytes,

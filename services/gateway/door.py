@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,8 +12,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.common.access import NOBODY, Gate, bearer
+from services.common.errors import StatusError
 from services.common.rates import Bucket
-from services.gateway.errors import Problem, failure, of_status
+from services.common.scopes import Scope as TokenScope
+from services.common.tokens import SHARED_NAME
+from services.gateway.caller import caller_token
+from services.gateway.errors import Problem, failure, of_refusal, of_status
 from services.gateway.pages import is_page
 
 _MOST_CLIENTS = 10_000
@@ -83,17 +87,15 @@ class Door:
 
     Args:
         app: What is behind it.
-        token: Bearer token that callers must send; None for none. Health, and the files of the page, need none.
+        gate: Says whose tokens are good. Health, and the files of the page, need none.
         origins: Further origins whose pages may call.
         rates: How often a client may.
         max_body_bytes: Largest body.
     """
 
-    def __init__(
-        self, app: ASGIApp, *, token: str | None, origins: Sequence[str], rates: Rates, max_body_bytes: int
-    ) -> None:
+    def __init__(self, app: ASGIApp, *, gate: Gate, origins: Sequence[str], rates: Rates, max_body_bytes: int) -> None:
         self._app = app
-        self._token = token
+        self._gate = gate
         self._origins = frozenset(origins)
         self._rates = rates
         self._max_body_bytes = max_body_bytes
@@ -155,8 +157,8 @@ class Door:
             return failure(429, problem)
         page = method in _READING and is_page(path)
         preflight = method == "OPTIONS" and "access-control-request-method" in headers
-        if not page and not preflight and not self._knows(headers):
-            return of_status(401, "send the header `Authorization: Bearer TOKEN`", {"WWW-Authenticate": "Bearer"})
+        if not page and not preflight and (stranger := self._stranger(scope, headers)):
+            return stranger
         if method not in _READING and not self._same_site(headers):
             return of_status(403, "this page may not call the gateway; see CODEARENA_CORS_ORIGINS")
         length = headers.get("content-length", "0")
@@ -167,11 +169,16 @@ class Door:
     def _too_large(self) -> Response:
         return of_status(413, f"the body is longer than {self._max_body_bytes} bytes", {"Connection": "close"})
 
-    def _knows(self, headers: Headers) -> bool:
-        if self._token is None:
-            return True
+    def _stranger(self, scope: Scope, headers: Headers) -> Response | None:
+        """Returns the answer for who has no good token. The arena will be sent that of who has one of its own."""
         sent = headers.get("authorization", "")
-        return hmac.compare_digest(sent.encode(), f"Bearer {self._token}".encode())
+        try:
+            token = self._gate.authorize(scope["path"], TokenScope.READ, (("authorization", sent),), _client(scope))
+        except StatusError as error:
+            return of_refusal(error)
+        own = token.name not in (SHARED_NAME, NOBODY.name)
+        caller_token.set(bearer(sent) if own else None)
+        return None
 
     def _same_site(self, headers: Headers) -> bool:
         """Whether a request comes from a page of ours, of an origin that is allowed, or from no browser at all."""
@@ -181,8 +188,8 @@ class Door:
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
         client = _client(scope)
-        if not self._knows(headers):
-            await _deny(scope, receive, send, of_status(401, "send the header `Authorization: Bearer TOKEN`"))
+        if stranger := self._stranger(scope, headers):
+            await _deny(scope, receive, send, stranger)
         elif not self._same_site(headers):
             await _deny(scope, receive, send, of_status(403, "this page may not call the gateway"))
         elif wait := self._rates.take(client):

@@ -6,6 +6,7 @@ import math
 import uuid
 from collections.abc import Mapping
 
+import grpc
 import structlog
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
@@ -14,7 +15,9 @@ from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from codearena import ArenaError, RetryableError
+from services.common.errors import StatusError, reason_name
 from services.common.logs import trace_of
+from services.gateway.caller import caller_token
 
 _STATUS = {
     "INVALID_ARGUMENT": 400,
@@ -29,6 +32,7 @@ _STATUS = {
     "UNIMPLEMENTED": 502,
     "CANCELLED": 503,
 }
+_OF_CALLER = {"UNAUTHENTICATED": 401, "PERMISSION_DENIED": 403}
 _CODES = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
@@ -71,11 +75,23 @@ def failure(status: int, problem: Problem, headers: Mapping[str, str] | None = N
 
 
 def of_arena(error: ArenaError) -> JSONResponse:
-    """Returns the answer for a failure of the arena behind us. One that is ours to mend (a wrong token) is a 502."""
+    """Returns the answer for a failure of the arena behind us.
+
+    That a token is refused is the client's to mend if it is the client's token, and else ours, so a 502.
+    """
     retry = error.retry_after_seconds if isinstance(error, RetryableError) else None
     code = error.code.name
     problem = Problem(code=code, message=error.message, reason=error.reason, retry_after_seconds=retry)
-    return failure(_STATUS.get(code, 500), problem)
+    statuses = _STATUS if caller_token.get() is None else _STATUS | _OF_CALLER
+    return failure(statuses.get(code, 500), problem)
+
+
+def of_refusal(error: StatusError) -> JSONResponse:
+    """Returns the answer for a client that is not let in."""
+    unknown = error.code is grpc.StatusCode.UNAUTHENTICATED
+    headers = {"WWW-Authenticate": "Bearer"} if unknown else None
+    problem = Problem(code=error.code.name, message=error.message, reason=reason_name(error.reason))
+    return failure(401 if unknown else 403, problem, headers)
 
 
 def of_status(status: int, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:

@@ -9,6 +9,7 @@ from collections import OrderedDict
 import structlog
 
 from codearena import ArenaError, AsyncArenaClient, Task
+from services.gateway.clients import ArenaClients
 
 _MOST_TASKS = 4096
 _MOST_WAITING = 10_000
@@ -23,14 +24,19 @@ class ArenaLink:
     episode that waits is closed a little later than its client left, or else by the arena's retention.
     """
 
-    def __init__(self, client: AsyncArenaClient, resume_seconds: float) -> None:
-        self.client = client
+    def __init__(self, clients: ArenaClients, resume_seconds: float) -> None:
+        self._clients = clients
         self._resume_seconds = resume_seconds
         self._loop = asyncio.get_running_loop()
         self._tasks: OrderedDict[str, tuple[float, Task]] = OrderedDict()
         self._splits: dict[str, tuple[float, list[Task]]] = {}
         self._waiting: dict[str, asyncio.Task[None]] = {}
         self._log = structlog.get_logger("gateway")
+
+    @property
+    def client(self) -> AsyncArenaClient:
+        """The client for the next call. Not to be kept."""
+        return self._clients.current()
 
     async def task(self, task_id: str) -> Task:
         """Returns a task of the catalogue.

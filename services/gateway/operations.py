@@ -11,7 +11,8 @@ from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel, Field
 
-from codearena import ArenaError, AsyncArenaClient, ServingStatus
+from codearena import ArenaError, ServingStatus
+from services.gateway.link import ArenaLink
 
 _SECONDS = 2.0
 _MOST_BYTES = 4 << 20
@@ -117,13 +118,13 @@ class Operations:
     """Looks at the services.
 
     Args:
-        client: The arena.
+        link: The arena.
         sources: Where each service's metrics are, by its name: env, executor, judge.
         own: The gateway's own state: its version, sessions and the most of them.
     """
 
-    def __init__(self, client: AsyncArenaClient, sources: Mapping[str, MetricsSource], own: Gateway) -> None:
-        self._client = client
+    def __init__(self, link: ArenaLink, sources: Mapping[str, MetricsSource], own: Gateway) -> None:
+        self._link = link
         self._sources = sources
         self._own = own
 
@@ -154,7 +155,7 @@ class Operations:
 
     async def _status(self) -> str:
         try:
-            found = await self._client.health(timeout_seconds=_SECONDS)
+            found = await self._link.client.health(timeout_seconds=_SECONDS)
         except ArenaError:
             return "unreachable"
         return "serving" if found is ServingStatus.SERVING else "not_serving"

@@ -13,16 +13,19 @@ import structlog
 import uvicorn
 from prometheus_client import CollectorRegistry
 
-from codearena import AsyncArenaClient, TLSConfig
+from services.common.access import Gate
+from services.common.audit import Audit
 from services.common.errors import StartError
 from services.common.settings import PeerSettings
+from services.common.tls import peer_certificates
+from services.common.tokens import Tokens
 from services.gateway.app import make_app
+from services.gateway.clients import ArenaClients
 from services.gateway.link import ArenaLink
 from services.gateway.operations import MetricsSource, UrlSource
 from services.gateway.settings import GatewaySettings
+from services.gateway.web_tls import WebTls
 
-_ATTEMPTS = 2
-"""How often an arena is asked that is not there: enough for a pod that goes, and then its clients are told."""
 _KEEPALIVE_SECONDS = 75
 _PING_SECONDS = 20.0
 
@@ -67,13 +70,14 @@ async def gateway(
     registry = CollectorRegistry()
     read = {name: UrlSource(url) for name, url in settings.metrics_urls.items()} if sources is None else sources
     listening = _listen(settings)
-    trusted = PeerSettings().peer_ca_file
-    tls = None if trusted is None else TLSConfig(root_certificates=trusted)
-    async with AsyncArenaClient(
-        settings.env_address, token=settings.token_for_env(), tls=tls, max_attempts=_ATTEMPTS
-    ) as client:
-        link = ArenaLink(client, settings.resume_seconds)
-        app, streams = make_app(settings, link, registry, read)
+    audit = Audit("gateway", settings.audit_file)
+    tokens = Tokens(settings.token, settings.tokens_file, audit)
+    own = WebTls(settings, registry, audit)
+    clients = ArenaClients(settings, peer_certificates(PeerSettings(), registry, audit))
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(clients.aclose)
+        link = ArenaLink(clients, settings.resume_seconds)
+        app, streams = make_app(settings, Gate(tokens, (), audit), link, registry, read)
         server = _Server(
             uvicorn.Config(
                 app,
@@ -104,7 +108,10 @@ async def gateway(
                     await serving
                     raise StartError("the HTTP server ended before it served")
                 await asyncio.sleep(0.005)
+            renewing = asyncio.create_task(own.renew(server.config.ssl))
+            stack.push_async_callback(_cancelled, renewing)
             port = listening.getsockname()[1]
+            audit.note("started", port=port, settings=settings.model_dump(mode="json", exclude_unset=True))
             structlog.get_logger("gateway").info("serving", host=settings.host, port=port)
             scheme = "http" if settings.tls_certificate_file is None else "https"
             yield RunningGateway(port, f"{scheme}://{_host(settings.host)}:{port}", registry)
@@ -113,6 +120,12 @@ async def gateway(
             server.should_exit = True
             await serving
             await link.aclose()
+            audit.note("stopped")
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def _host(host: str) -> str:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from codearena import ArenaError, AsyncArenaClient, InvalidArgumentError, QueueFullError, StepRecord
 from services.gateway.bodies import StepList, StepPoint
+from services.gateway.link import ArenaLink
 
 _MOST_STEPS = 50_000
 _BATCH = 500
@@ -63,7 +64,7 @@ class Streams:
         """Ends every stream, so that a server that stops need not wait for them."""
         self._ended.set()
 
-    def open(self, client: AsyncArenaClient, run_id: str, after: datetime | None) -> AsyncIterator[str]:
+    def open(self, link: ArenaLink, run_id: str, after: datetime | None) -> AsyncIterator[str]:
         """Returns the events of a new stream.
 
         Raises:
@@ -72,12 +73,12 @@ class Streams:
         start = _aware(after)
         if self._open >= self._most:
             raise self._full()
-        return self._events(client, run_id, start)
+        return self._events(link, run_id, start)
 
     def _full(self) -> QueueFullError:
         return QueueFullError(f"{self._most} streams are open; close one, or ask /api/steps", retry_after_seconds=5)
 
-    async def _events(self, client: AsyncArenaClient, run_id: str, after: datetime | None) -> AsyncIterator[str]:
+    async def _events(self, link: ArenaLink, run_id: str, after: datetime | None) -> AsyncIterator[str]:
         self._open += 1
         try:
             if self._open > self._most:  # others began since this one was let in
@@ -88,7 +89,7 @@ class Streams:
             while not self._ended.is_set():
                 batch: list[StepPoint] = []
                 start = None if newest.year == 1 else max(newest - _OVERLAP, after or newest - _OVERLAP)
-                async for step in client.export_steps(run_id, start):
+                async for step in link.client.export_steps(run_id, start):
                     key = (step.episode_id, step.step)
                     if key in seen or (after is not None and step.created_at <= after):
                         continue

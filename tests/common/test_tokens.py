@@ -188,7 +188,7 @@ class TestScope:
                 await asyncio.to_thread(use, reader)
             assert (denied.value.reason, denied.value.metadata["scope"]) == ("SCOPE_MISSING", "train")
             for secret, reason, words in (
-                (None, "BAD_TOKEN", "send the bearer token"),
+                (None, "BAD_TOKEN", "send a token"),
                 ("codearena_guessed", "BAD_TOKEN", "does not know this token"),
                 (expired, "TOKEN_EXPIRED", "the token gone expired at 2020-01-01"),
             ):

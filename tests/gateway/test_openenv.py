@@ -1,6 +1,7 @@
 """OpenEnv's own clients, its validation, and what its protocol promises."""
 
 import asyncio
+import contextlib
 import json
 import subprocess
 import sys
@@ -158,13 +159,14 @@ def test_requests_without_a_session_play_by_the_episodes_id(served):
 
 
 async def test_the_rubric_is_the_arenas_reward(served):
-    from codearena import AsyncArenaClient
+    from services.gateway.clients import ArenaClients
     from services.gateway.environment import ArenaEnvironment
     from services.gateway.link import ArenaLink
     from services.gateway.models import CodeArenaAction
+    from services.gateway.settings import GatewaySettings
 
-    async with AsyncArenaClient(served.address) as client:
-        environment = ArenaEnvironment(ArenaLink(client, 0.0), 60.0)
+    async with contextlib.aclosing(ArenaClients(GatewaySettings(env_address=served.address), None)) as clients:
+        environment = ArenaEnvironment(ArenaLink(clients, 0.0), 60.0)
         await environment.reset_async(task_id="easy-1")
         seen = await environment.step_async(CodeArenaAction(proposed_fix=WRONG))
         scores = {name: rubric.last_score for name, rubric in environment.rubric.named_children()}

@@ -142,6 +142,21 @@ def test_token_is_sent_as_bearer(fake):
         assert fake.received[rpc][0].metadata["authorization"] == "Bearer s3cret"
 
 
+def test_a_token_may_change_from_call_to_call(fake):
+    tokens = ["first", "second", None]
+    with ArenaClient(fake.address, token=lambda: tokens.pop(0)) as arena:
+        for _ in range(3):
+            arena.get_task("easy-1")
+    sent = [call.metadata.get("authorization") for call in fake.received["GetTask"]]
+    assert sent == ["Bearer first", "Bearer second", None]
+
+
+def test_a_token_that_is_none_is_refused_when_it_is_due(fake):
+    with ArenaClient(fake.address, token=lambda: "two words") as arena, pytest.raises(codearena.InvalidArgumentError):
+        arena.get_task("easy-1")
+    assert not fake.received["GetTask"]
+
+
 def test_no_token_is_sent_unless_given(fake, client):
     client.get_task("easy-1")
     assert "authorization" not in fake.received["GetTask"][0].metadata
