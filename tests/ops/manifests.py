@@ -18,7 +18,6 @@ from services.gateway.settings import GatewaySettings
 from services.judge.settings import JudgeSettings
 
 ROOT = Path(__file__).resolve().parents[2]
-BASE = ROOT / "k8s/base"
 SERVICES: dict[str, type[ServiceSettings]] = {"env": EnvSettings, "executor": ExecutorSettings, "judge": JudgeSettings}
 SETTINGS: dict[str, type[ServiceSettings]] = SERVICES | {"gateway": GatewaySettings}
 CONTRACTS = {
@@ -52,22 +51,6 @@ def _variables(kind: Any) -> Iterator[str]:
 def compose() -> dict[str, Any]:
     """Returns docker-compose.yml, anchors and merges resolved, variables not."""
     return yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-
-
-def kubernetes() -> list[dict[str, Any]]:
-    """Returns every object of the base's files."""
-    return [found for file in kustomization()["resources"] for found in yaml.safe_load_all((BASE / file).read_text())]
-
-
-def kustomization() -> dict[str, Any]:
-    """Returns the base's kustomization."""
-    return yaml.safe_load((BASE / "kustomization.yaml").read_text())
-
-
-def settings_of_base() -> dict[str, str]:
-    """Returns the variables that every pod of the base gets from the config map."""
-    (generator,) = kustomization()["configMapGenerator"]
-    return dict(literal.split("=", 1) for literal in generator["literals"])
 
 
 @dataclass(frozen=True)
