@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from docker import APIClient
 from docker.types import ContainerConfig, HostConfig, LogConfig, Ulimit
@@ -38,7 +37,8 @@ def create_container(
     Raises:
         docker.errors.DockerException, requests.RequestException: The engine refuses or is away.
     """
-    client.create_container_from_config(container_config(client, image, labels, options, seccomp=seccomp), name)
+    config = container_config(client, image, labels, options, seccomp=seccomp)
+    client.create_container_from_config(config, name)  # type: ignore[no-untyped-call]
 
 
 def container_config(

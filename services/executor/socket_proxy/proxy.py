@@ -74,9 +74,10 @@ class SocketProxy:
         except (OSError, h11.ProtocolError, TimeoutError, asyncio.CancelledError) as error:
             # Somebody left in the middle; there is nobody to tell.
             self._log.debug("a connection ended early", why=repr(error))
+            writer.transport.abort()
         finally:
             self._open.discard(task)
-            writer.transport.abort() if client.broken else writer.close()
+            writer.close()
 
     async def _answer(self, client: _Peer) -> None:
         try:
@@ -136,9 +137,9 @@ async def _exchange(call: Call, client: _Peer, engine: _Peer) -> bool:
             await client.send(h11.InformationalResponse(status_code=101, headers=_UPGRADE))
             return True
         if isinstance(event, h11.Response):
-            kept = [(name, value) for name, value in event.headers.raw_items() if name.lower() in _PASSED_HEADERS]
-            headers = [*kept, (b"connection", b"close")]
-            await client.send(h11.Response(status_code=event.status_code, headers=headers))
+            kept: list[tuple[bytes, bytes]] = [(b"connection", b"close")]
+            kept += [(name, value) for name, value in event.headers if name in _PASSED_HEADERS]
+            await client.send(h11.Response(status_code=event.status_code, headers=kept))
         elif isinstance(event, h11.Data):
             await client.send(h11.Data(data=event.data))
         elif isinstance(event, h11.EndOfMessage):
@@ -150,17 +151,23 @@ async def _exchange(call: Call, client: _Peer, engine: _Peer) -> bool:
 
 async def _join(client: _Peer, engine: _Peer) -> None:
     """Passes bytes both ways until both sides have ended; the end of one side is passed on too."""
-    async with asyncio.TaskGroup() as both:
-        both.create_task(client.copy_to(engine))
-        both.create_task(engine.copy_to(client))
+    try:
+        async with asyncio.TaskGroup() as both:
+            both.create_task(client.copy_to(engine))
+            both.create_task(engine.copy_to(client))
+    except* OSError:
+        pass  # one side is gone, and so the other one goes too
 
 
 class _Peer:
-    """One side of a call: its connection and where in the protocol it is."""
+    """One side of a call: its connection and where in the protocol it is.
+
+    Attributes:
+        answered: Whether it was sent an answer, or the beginning of one.
+    """
 
     def __init__(self, state: h11.Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.answered = False
-        self.broken = False
         self._state = state
         self._reader = reader
         self._writer = writer
