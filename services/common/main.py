@@ -13,6 +13,7 @@ from pydantic_settings import SettingsError
 
 from services.common import logs
 from services.common.errors import StartError
+from services.common.secret_files import why
 from services.common.settings import ServiceSettings
 
 Settings = TypeVar("Settings", bound=ServiceSettings)
@@ -40,7 +41,7 @@ def read_settings(settings: type[Settings]) -> Settings:
     except ValidationError as error:
         problems = [_problem(settings, found["loc"], found["msg"]) for found in error.errors(include_input=False)]
     except SettingsError as error:
-        problems = [f"{error}: it must be JSON"]
+        problems = [why(error)]
     sys.stderr.write("".join(f"wrong settings: {problem}\n" for problem in problems))
     sys.exit(2)
 

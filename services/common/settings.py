@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from services.common.secret_files import SecretFiles
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -16,16 +18,32 @@ def default_data_dir() -> Path:
     return Path("data")
 
 
-class ServiceSettings(BaseSettings):
+class FromEnvironment(BaseSettings):
+    """Settings from variables, and where one is not set from the file of its name in the folder of secrets."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CODEARENA_", frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - no such file is read
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - ours refuses what it cannot read
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Says where settings come from, the strongest first."""
+        return init_settings, env_settings, SecretFiles(settings_cls)
+
+
+class ServiceSettings(FromEnvironment):
     """Base of each service's settings. Secrets are masked when it is printed.
 
     A subclass gives `port` and `metrics_port` their defaults and variables, as several services may
     share one environment.
     """
-
-    model_config = SettingsConfigDict(
-        env_prefix="CODEARENA_", frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True
-    )
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=0, ge=0, le=65535, description="gRPC port; 0 takes a free one.")
@@ -33,6 +51,10 @@ class ServiceSettings(BaseSettings):
         default=None, ge=0, le=65535, description="Port of /metrics; 0 takes a free one, unset serves none."
     )
     metrics_host: str | None = Field(default=None, description="Address of /metrics; that of gRPC if unset.")
+    secrets_dir: Path | None = Field(
+        default=None,
+        description="Folder of files, each named for a variable in small letters; /run/secrets where there is one.",
+    )
     data_dir: Path = Field(default_factory=default_data_dir, description="Where state is kept.")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "text"
@@ -63,12 +85,8 @@ class ServiceSettings(BaseSettings):
         return self.host in LOOPBACK_HOSTS
 
 
-class PeerSettings(BaseSettings):
+class PeerSettings(FromEnvironment):
     """How a service reaches the others."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="CODEARENA_", frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True
-    )
 
     peer_ca_file: Path | None = Field(default=None, description="Speak TLS to peers and trust this CA.")
     token: SecretStr | None = None
