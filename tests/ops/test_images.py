@@ -65,7 +65,41 @@ def test_it_says_where_it_listens(name):
 
 @each
 def test_nothing_is_compiled_or_installed_in_what_is_shipped(name):
-    assert not [text for text in of_kind(name, "RUN") if "pip" in text or "apt-get" in text]
+    assert not [text for text in of_kind(name, "RUN") if re.search(r"\bpip3? |apt-get|\bpython3? -m", text)]
+
+
+@each
+def test_all_that_is_installed_is_locked_with_hashes_and_comes_built(name):
+    (environment,) = (one.text for one in build_stage(name) if one.name == "ENV")
+    assert "PIP_ONLY_BINARY=:all:" in environment
+    installs = [
+        command
+        for one in build_stage(name)
+        if one.name == "RUN"
+        for command in one.text.split("&&")
+        if re.search(r"\bpip\b.* (install|wheel)\b", command)
+    ]
+    assert installs
+    assert all("--require-hashes" in command or "--no-deps" in command for command in installs)
+
+
+def test_what_is_built_is_built_in_the_same_way():
+    """But for the service's own lines, which come where they spoil no other's cache."""
+    stages = {
+        tuple(
+            one
+            for one in build_stage(name)
+            if not (one.name == "COPY" and re.match(r"services/(?!__init__|common/|build\.lock)", one.text))
+        )
+        for name in DOCKERFILES
+        for name in [name]
+    }
+    names = {
+        tuple(Instruction(one.name, one.text.replace(f"services/{name}/", "services/NAME/")) for one in build_stage(name))
+        for name in DOCKERFILES
+        if name != "standalone"
+    }
+    assert (len(names), len(stages)) == (1, 1)
 
 
 @each

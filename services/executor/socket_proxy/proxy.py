@@ -81,10 +81,10 @@ class SocketProxy:
 
     async def _answer(self, client: _Peer) -> None:
         try:
-            if len(self._open) > self._most:
-                raise Unusable(503, f"there are {self._most} connections already")
             async with asyncio.timeout(_REQUEST_SECONDS):
                 request, body = await client.request()
+            if len(self._open) > self._most:
+                raise Unusable(503, f"there are {self._most} connections already")
             call = self._calls.allow(request.method.decode(), request.target.decode("latin-1"), body)
             await self._forward(call, client)
         except Refused as refusal:
