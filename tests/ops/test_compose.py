@@ -141,12 +141,18 @@ def test_no_secret_is_written_down_and_each_service_sees_its_own():
             assert not named or str(value).startswith("/run/secrets/"), f"{name}: {variable}"
         for source, target, writable in mounts(name):
             if "SECRETS" in source:
-                assert (source, target, writable) == (f"${{CODEARENA_SECRETS:-./secrets}}/{name}", "/run/secrets", False)
+                assert (source, target, writable) == (
+                    f"${{CODEARENA_SECRETS:-./secrets}}/{name}",
+                    "/run/secrets",
+                    False,
+                )
 
 
 def test_each_starts_when_what_it_needs_is_ready():
     healthy, completed = {"condition": "service_healthy"}, {"condition": "service_completed_successfully"}
-    assert {name: service(name).get("depends_on") for name in compose()["services"] if "depends_on" in service(name)} == {
+    assert {
+        name: service(name).get("depends_on") for name in compose()["services"] if "depends_on" in service(name)
+    } == {
         "executor": {"socket-proxy": healthy, "sandbox": completed},
         "env": {"executor": healthy, "judge": healthy, "postgres": healthy},
         "gateway": {"env": healthy},
@@ -168,7 +174,9 @@ def test_env_and_gateway_find_their_peers():
 
 def test_monitoring_is_there_when_it_is_asked_for():
     assert {name for name in compose()["services"] if service(name).get("profiles") == ["monitoring"]} == {*MONITORING}
-    assert not [name for name in compose()["services"] if service(name).get("profiles", ["monitoring"]) != ["monitoring"]]
+    assert not [
+        name for name in compose()["services"] if service(name).get("profiles", ["monitoring"]) != ["monitoring"]
+    ]
 
 
 def test_state_is_on_volumes_that_go_with_the_stack():
