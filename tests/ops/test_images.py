@@ -55,7 +55,7 @@ def test_it_knows_whether_it_is_healthy(name):
         assert "/health" in check
         assert "CODEARENA_GATEWAY_PORT" in check
     else:
-        assert check.endswith(f'--address "127.0.0.1:${{CODEARENA_{port}_PORT}}" health')
+        assert check.endswith(f'CMD python -m services.common.probe "${{CODEARENA_{port}_PORT}}"')
 
 
 @each
