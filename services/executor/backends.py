@@ -84,13 +84,17 @@ def _process(settings: ExecutorSettings) -> SandboxBackend:
 
 
 def _docker(settings: ExecutorSettings) -> SandboxBackend:
-    return DockerBackend(
-        DockerOptions(
-            data_dir=settings.data_dir.resolve(),
-            docker_host=settings.docker_host,
-            call_timeout_seconds=settings.docker_timeout_seconds,
-            runtime=settings.docker_runtime,
-            image_source=settings.sandbox_image_source,
-            base_image=settings.sandbox_base_image,
-        )
+    return DockerBackend(docker_options(settings))
+
+
+def docker_options(settings: ExecutorSettings) -> DockerOptions:
+    """Returns what the settings say to the docker backend."""
+    return DockerOptions(
+        data_dir=settings.data_dir.resolve(),
+        docker_host=settings.docker_host,
+        call_timeout_seconds=settings.docker_timeout_seconds,
+        runtime=settings.docker_runtime,
+        image=settings.sandbox_image,
+        image_source=settings.sandbox_image_source,
+        base_image=settings.sandbox_base_image,
     )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from docker import APIClient
-from docker.types import LogConfig, Ulimit
+from docker.types import ContainerConfig, HostConfig, LogConfig, Ulimit
 
 from services.executor.docker_options import DockerOptions
 from services.executor.protocol import ENVIRONMENT
@@ -38,9 +37,17 @@ def create_container(
     Raises:
         docker.errors.DockerException, requests.RequestException: The engine refuses or is away.
     """
-    client.create_container(
+    config = container_config(client, image, labels, options, seccomp=seccomp)
+    client.create_container_from_config(config, name)  # type: ignore[no-untyped-call]
+
+
+def container_config(
+    client: APIClient, image: str, labels: Mapping[str, str], options: DockerOptions, *, seccomp: bool
+) -> ContainerConfig:
+    """Returns the body of the request that makes such a container; asks the engine nothing."""
+    return client.create_container_config(
         image,
-        name=name,
+        command=[],
         entrypoint=list(COMMAND),
         environment=ENVIRONMENT,
         user=_NOBODY,
@@ -54,7 +61,7 @@ def create_container(
     )
 
 
-def _host_config(client: APIClient, options: DockerOptions, *, seccomp: bool) -> dict[str, Any]:
+def _host_config(client: APIClient, options: DockerOptions, *, seccomp: bool) -> HostConfig:
     security = ["no-new-privileges:true"]
     if seccomp:
         security.append(f"seccomp={profile()}")

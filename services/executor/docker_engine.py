@@ -103,7 +103,7 @@ class DockerEngine:
         """
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                reader, writer = await self._open()
+                reader, writer = await self.open()
                 try:
                     await _upgrade(reader, writer, container)
                 except BaseException:
@@ -127,7 +127,12 @@ class DockerEngine:
                 self._client = self.connect(self._timeout_seconds)
             return self._client
 
-    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Opens a connection on which nothing has been said.
+
+        Raises:
+            OSError, ValueError: The engine is away, or its address is of a kind that cannot be used.
+        """
         address = urlsplit(self.address)
         if address.scheme == "unix":
             return await asyncio.open_unix_connection(address.path)

@@ -26,6 +26,7 @@ class DockerOptions:
         harness_dir: Folder of the harness's `__main__.py`.
         docker_host: Address of the engine, `unix:///…` or `tcp://…`; None takes `DOCKER_HOST`,
             `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH` from the environment, as docker's own tools do.
+        image: A sandbox image that is on the engine and used as it is; None has one made.
         image_source: "registry" builds the sandbox image from `base_image`, "host" packs this machine's
             interpreter, "auto" takes the first if the base image can be had and else the second.
         base_image: A Python image; used if it is on the engine or can be pulled.
@@ -48,6 +49,7 @@ class DockerOptions:
     data_dir: Path
     harness_dir: Path = Path(__file__).parent / "harness"
     docker_host: str | None = None
+    image: str | None = None
     image_source: ImageSource = "auto"
     base_image: str = ""
     memory_bytes: int = 1024 * _MIB

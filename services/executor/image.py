@@ -31,7 +31,7 @@ from services.executor.rootfs import PYTHON, Rootfs, RootfsError, build_rootfs
 from services.executor.sandbox import SandboxLost
 
 REPOSITORY = "codearena-sandbox"
-Origin = Literal["host", "registry"]
+Origin = Literal["given", "host", "registry"]
 
 _ROLE_LABEL = "codearena.role"
 _ORIGIN_LABEL = "codearena.origin"
@@ -43,9 +43,10 @@ class ImageInfo:
     """A sandbox image on the engine.
 
     Attributes:
-        tag: Its name: `codearena-sandbox:` and twelve digits of what it was made from.
+        tag: Its name: `codearena-sandbox:` and twelve digits of what it was made from, unless given.
         python: Path of the interpreter in it.
-        origin: "registry" if built from a public Python image, "host" if packed from this machine.
+        origin: "registry" if built from a public Python image, "host" if packed from this machine, "given" if named
+            by `DockerOptions.image`.
     """
 
     tag: str
@@ -54,14 +55,14 @@ class ImageInfo:
 
 
 async def ensure_image(engine: DockerEngine, options: DockerOptions, *, rebuild: bool = False) -> ImageInfo:
-    """Returns the sandbox image, made if it is not there.
+    """Returns the sandbox image: the one that `options.image` names, or one that is made if it is not there.
 
     With the source "auto" it is built from the base image if the engine has that one or can pull it, and else
     packed from the host's interpreter. The registry is not asked where an image of this harness is there.
 
     Args:
         engine: Where the image is to be.
-        options: `image_source`, `base_image`, `harness_dir`, `data_dir` and the time limits count.
+        options: `image`, `image_source`, `base_image`, `harness_dir`, `data_dir` and the time limits count.
         rebuild: Make it again although it is there.
 
     Raises:
@@ -82,8 +83,9 @@ async def ensure_image(engine: DockerEngine, options: DockerOptions, *, rebuild:
 
 
 def made_from(client: APIClient, tag: str) -> str:
-    """Returns what a sandbox image was made from: its tag and its base. Equal ones hold equal files."""
-    return f"{tag} {_base_of(find_image(client, tag) or {})}"
+    """Returns what a sandbox image was made from: its tag, and its base or itself. Equal ones hold equal files."""
+    image = find_image(client, tag) or {}
+    return f"{tag} {_base_of(image) or image.get('Id', '')}"
 
 
 class _Images:
@@ -96,6 +98,8 @@ class _Images:
         self._log = structlog.get_logger("image")
 
     def ensure(self) -> ImageInfo:
+        if self._options.image:
+            return self._given(self._options.image)
         if self._options.image_source == "host":
             return self._from_host(self._rootfs())
         if self._options.image_source == "registry":
@@ -113,6 +117,11 @@ class _Images:
         except NoBaseImage as error:
             self._log.info("the sandbox image is packed from this machine's interpreter", reason=str(error))
             return self._from_host(rootfs)
+
+    def _given(self, name: str) -> ImageInfo:
+        if find_image(self._client, name) is None:
+            raise SandboxLost(f"the engine has no sandbox image {name}: build or load it, or leave the setting empty")
+        return ImageInfo(name, PYTHON, "given")
 
     def _rootfs(self) -> Rootfs:
         return build_rootfs(self._options.data_dir / "sandbox", self._options.harness_dir)

@@ -108,6 +108,9 @@ class ExecutorSettings(KubernetesSettings, ServiceSettings):
         default=30.0, ge=1, le=600, allow_inf_nan=False, description="Time for one call to the engine."
     )
     docker_runtime: str | None = Field(default=None, description="OCI runtime, e.g. runc or runsc.")
+    sandbox_image: str | None = Field(
+        default=None, description="Sandbox image that is on the engine, used as it is; unset makes one."
+    )
     sandbox_image_source: Literal["auto", "host", "registry"] = Field(
         default="auto", description="Build the sandbox image from a public Python image or from this interpreter."
     )

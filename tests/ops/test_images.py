@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 from docker.utils.build import exclude_paths
 
-from tests.ops.manifests import DOCKERFILES, ROOT, SETTINGS, default_of, instructions, last_stage
+from tests.ops.manifests import DOCKERFILES, ROOT, SETTINGS, Instruction, default_of, instructions, last_stage
 
 each = pytest.mark.parametrize("name", sorted(DOCKERFILES))
 
@@ -17,6 +18,11 @@ each = pytest.mark.parametrize("name", sorted(DOCKERFILES))
 def only(found: list[str]) -> str:
     assert len(found) == 1, found
     return found[0]
+
+
+def build_stage(name: str) -> list[Instruction]:
+    every = instructions(DOCKERFILES[name])
+    return every[: len(every) - len(last_stage(DOCKERFILES[name]))]
 
 
 def of_kind(name: str, kind: str) -> list[str]:
@@ -49,7 +55,7 @@ def test_it_knows_whether_it_is_healthy(name):
         assert "/health" in check
         assert "CODEARENA_GATEWAY_PORT" in check
     else:
-        assert check.endswith(f'--address "127.0.0.1:${{CODEARENA_{port}_PORT}}" health')
+        assert check.endswith(f'CMD python -m services.common.probe "${{CODEARENA_{port}_PORT}}"')
 
 
 @each
@@ -65,7 +71,32 @@ def test_it_says_where_it_listens(name):
 
 @each
 def test_nothing_is_compiled_or_installed_in_what_is_shipped(name):
-    assert not [text for text in of_kind(name, "RUN") if "pip" in text or "apt-get" in text]
+    assert not [text for text in of_kind(name, "RUN") if re.search(r"\bpip3? |apt-get|\bpython3? -m", text)]
+
+
+@each
+def test_all_that_is_installed_is_locked_with_hashes_and_comes_built(name):
+    (environment,) = (one.text for one in build_stage(name) if one.name == "ENV")
+    assert "PIP_ONLY_BINARY=:all:" in environment
+    installs = [
+        command
+        for one in build_stage(name)
+        if one.name == "RUN"
+        for command in one.text.split("&&")
+        if re.search(r"\bpip\b.* (install|wheel)\b", command)
+    ]
+    assert installs
+    assert all("--require-hashes" in command or "--no-deps" in command for command in installs)
+
+
+def test_what_is_built_is_built_in_the_same_way():
+    """But for the service's lock and its own folders, which come last."""
+
+    def common(name: str) -> tuple[str, ...]:
+        lines = [f"{one.name} {one.text}".replace(f"services/{name}/req", "req") for one in build_stage(name)]
+        return tuple(line for line in lines if not re.match(r"COPY services/(?!build|__init__|common/)", line))
+
+    assert len({common(name) for name in DOCKERFILES}) == 1
 
 
 @each
