@@ -166,7 +166,8 @@ def _steps() -> Row:
                 "Stages, p95",
                 "One step in twenty took longer.",
                 Query(
-                    f"histogram_quantile(0.95, sum by (stage, le) (rate(codearena_step_duration_seconds_bucket{_RATE})))",
+                    "histogram_quantile(0.95, sum by (stage, le) ("
+                    f"rate(codearena_step_duration_seconds_bucket{_RATE})))",
                     "{{stage}}",
                     exemplars=True,
                 ),
