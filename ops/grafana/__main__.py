@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
 from ops.grafana.executor import executor
 from ops.grafana.judge import judge
+from ops.grafana.panels import FOLDER
 from ops.grafana.service import service
 from ops.grafana.training import training
-
-FOLDER = Path(__file__).with_name("dashboards")
 
 
 def documents() -> Iterator[tuple[str, str]]:
