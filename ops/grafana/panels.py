@@ -40,12 +40,14 @@ class PanelRead:
         title: Its title.
         kind: Grafana's name of its type.
         unit: Grafana's name of the unit; "" for none.
+        place: Left, top, width and height, in cells of which a dashboard is 24 wide.
         queries: What it asks.
     """
 
     title: str
     kind: str
     unit: str
+    place: tuple[int, int, int, int]
     queries: tuple[Asked, ...]
 
 
@@ -85,4 +87,5 @@ def _panel(panel: dict[str, Any]) -> PanelRead:
     )
     field = panel.get("fieldConfig", {}).get("defaults", {}).get("unit", "")
     axis = panel.get("options", {}).get("yAxis", {}).get("unit", "")
-    return PanelRead(panel["title"], panel["type"], field or axis, queries)
+    x, y, width, height = (panel["gridPos"][name] for name in "xywh")
+    return PanelRead(panel["title"], panel["type"], field or axis, (x, y, width, height), queries)

@@ -39,11 +39,15 @@ class Prometheus:
     """A client of a Prometheus."""
 
     def __init__(self, url: str) -> None:
-        self.url = url
+        self._client = httpx2.Client(base_url=url, trust_env=False, timeout=30)
+
+    def close(self) -> None:
+        """Closes its connections."""
+        self._client.close()
 
     def get(self, path: str, **parameters: Any) -> Any:
         """What an endpoint of the API answers; fails with what Prometheus says of a query that it refuses."""
-        answer = httpx2.get(f"{self.url}/api/v1/{path}", params=parameters, trust_env=False, timeout=30)
+        answer = self._client.get(f"/api/v1/{path}", params=parameters)
         document = answer.json()
         assert document["status"] == "success", f"{parameters}: {document.get('error')}"
         return document["data"]
@@ -105,5 +109,6 @@ def running(folder: Path, targets: Mapping[str, str]) -> Iterator[Prometheus]:
         until(scraped, 60)
         yield server
     finally:
+        server.close()
         process.terminate()
         process.wait(30)

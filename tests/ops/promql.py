@@ -20,18 +20,6 @@ def selectors(expr: str) -> list[str]:
     return found
 
 
-def absences(expr: str) -> list[str]:
-    """The selectors in an expression of which it asks that there be none."""
-    found: list[str] = []
-
-    def visit(node: promql_parser.Expr) -> None:
-        if isinstance(node, promql_parser.Call) and node.func.name == "absent":
-            found.extend(selectors(node.args[0].prettify()))
-
-    promql_parser.walk(promql_parser.parse(expr), visit)
-    return found
-
-
 def names(expr: str) -> Iterator[str]:
     """Yields the name of every metric in an expression."""
     for selector in selectors(expr):

@@ -27,12 +27,12 @@ from tests.env.parts import Part, free_port
 from tests.judge.openai_server import OpenAiServer, Reply, good
 from tests.ops import prometheus_server
 from tests.ops.prometheus_server import rules
-from tests.ops.promql import absences, names, selectors
+from tests.ops.promql import names, selectors
 from tests.waiting import eventually
 
 OURS = ("codearena_", "grpc_server_")
 ALERTS = [rule for rule in rules() if "alert" in rule]
-RECORDED = [rule["record"] for rule in rules() if "record" in rule]
+RECORDED = [rule for rule in rules() if "record" in rule]
 RIGHT = "def average_list(numbers):\n    return sum(numbers) / len(numbers) if numbers else 0.0\n"
 WRONG = "def average_list(numbers):\n    return {number}\n"
 LEAVES = "import os\ndef average_list(numbers):\n    os._exit(0)\n"
@@ -149,36 +149,41 @@ async def live(tmp_path_factory, arena_data):
         yield SimpleNamespace(prometheus=server, registries=registries)
 
 
-async def returns_data(live, expr, *, instant=True):
-    """Waits until a query has an answer; the first scrape after the traffic may not be over yet."""
-    await eventually(lambda: asyncio.to_thread(live.prometheus.has_data, expr, instant=instant), 15)
+async def without_data(live, queries):
+    """Which of several queries have no answer, once the first scrape and evaluation after the traffic are over."""
+    missing = dict(queries)
+
+    def all_have():
+        for name, (expr, instant) in list(missing.items()):
+            if live.prometheus.has_data(expr, instant=instant):
+                del missing[name]
+        return not missing
+
+    with contextlib.suppress(AssertionError):
+        await eventually(lambda: asyncio.to_thread(all_have), 20)
+    return sorted(missing)
 
 
-PANELS = [
-    pytest.param(dashboard, panel, id=f"{dashboard.name}-{panel.title}")
-    for dashboard in dashboards()
-    for panel in dashboard.panels
-]
+@pytest.mark.parametrize("dashboard", dashboards(), ids=lambda found: found.name)
+async def test_every_panel_returns_data(live, dashboard):
+    queries = {
+        (panel.title, query.expr): (query.filled(dashboard.variables, "15m", "1h"), query.instant)
+        for panel in dashboard.panels
+        for query in panel.queries
+    }
+    assert await without_data(live, queries) == []
 
 
-@pytest.mark.parametrize(("dashboard", "panel"), PANELS)
-async def test_a_panel_returns_data(live, dashboard, panel):
-    for query in panel.queries:
-        await returns_data(live, query.filled(dashboard.variables, "1m", "1h"), instant=query.instant)
+async def test_every_recorded_series_has_data(live):
+    assert await without_data(live, {rule["record"]: (rule["record"], True) for rule in RECORDED}) == []
 
 
-@pytest.mark.parametrize("name", RECORDED)
-async def test_a_recorded_series_has_data(live, name):
-    await returns_data(live, name)
-
-
-@pytest.mark.parametrize("alert", ALERTS, ids=lambda rule: "-".join([rule["alert"], *rule["labels"].values()]))
-async def test_what_an_alert_looks_at_has_data(live, alert):
-    """An alert that does not fire returns nothing: each series that it compares must be there."""
-    for selector in selectors(alert["expr"]):
-        await returns_data(live, selector)
-    for selector in absences(alert["expr"]):
-        assert await asyncio.to_thread(live.prometheus.now, f"count({selector})") == [1]
+async def test_everything_that_an_alert_compares_has_data(live):
+    """An alert that does not fire returns nothing: each series that it looks at must be there."""
+    queries = {
+        (alert["alert"], selector): (selector, True) for alert in ALERTS for selector in selectors(alert["expr"])
+    }
+    assert await without_data(live, queries) == []
 
 
 async def test_every_rule_is_evaluated_without_an_error(live):
