@@ -6,8 +6,10 @@ import click
 
 from codearena._cli.authoring import calibrate_tasks, check_tasks, generate_tasks, import_tasks, show_schema
 from codearena._cli.catalogue import health, tasks
+from codearena._cli.compare import compare
 from codearena._cli.curriculum import simulate_curriculum
 from codearena._cli.demo import demo
+from codearena._cli.evaluate import evaluate_agent
 from codearena._cli.export import export
 from codearena._cli.fix import fix
 from codearena._cli.grading import grade, run
@@ -68,6 +70,8 @@ for _command in (
     play,
     run,
     demo,
+    evaluate_agent,
+    compare,
     stats,
     runs,
     curriculum,
