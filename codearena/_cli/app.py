@@ -16,6 +16,7 @@ from codearena._cli.grading import grade, run
 from codearena._cli.judge import judge
 from codearena._cli.memory import memory
 from codearena._cli.play import play
+from codearena._cli.plot import plot
 from codearena._cli.rescore import rescore
 from codearena._cli.runs import runs
 from codearena._cli.session import ArenaGroup, Session, connection_options
@@ -77,6 +78,7 @@ for _command in (
     curriculum,
     memory,
     rescore,
+    plot,
     export,
     simulate_curriculum,
 ):

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 import click
@@ -37,7 +37,6 @@ from codearena.evaluation import (
 )
 from codearena.evaluation.documents import write_documents
 from codearena.evaluation.rollout_file import NAME
-
 
 _BACKEND_HELP: Final = """
 \b
