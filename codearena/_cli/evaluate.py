@@ -107,6 +107,13 @@ Backends:
     show_default=True,
     help="Seconds an answer takes.",
 )
+@click.option(
+    "--retries",
+    type=click.IntRange(0, 20),
+    default=6,
+    show_default=True,
+    help="Of openai: of one request, with backoff.",
+)
 @click.option("--concurrency", type=click.IntRange(1, 1024), default=16, show_default=True, help="Episodes at a time.")
 @click.option(
     "--most-failures",

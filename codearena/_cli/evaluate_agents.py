@@ -57,6 +57,7 @@ async def chosen_agent(given: Mapping[str, Any]) -> AsyncIterator[tuple[Agent, s
             temperature=given["temperature"],
             max_tokens=given["max_tokens"],
             timeout_seconds=given["answer_timeout"],
+            retries=given["retries"],
             prices=given["prices"],
         ) as client:
             yield client, model

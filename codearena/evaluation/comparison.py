@@ -112,7 +112,7 @@ class _Pairs:
             return 1.0
         found = permutation_test(
             (np.asarray(self.b), np.asarray(self.a)),
-            lambda b, a, axis: np.mean(b - a, axis=axis),
+            lambda b, a, axis: np.round(np.mean(b - a, axis=axis), 12),
             permutation_type="samples",
             vectorized=True,
             n_resamples=_RESAMPLES,

@@ -10,7 +10,6 @@ from codearena.evaluation.agents import MAX_REPLY_BYTES, AgentError, Reply, Requ
 if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionMessageParam
 
-_RETRIES: Final = 6
 _PER_MILLION: Final = 1e6
 
 
@@ -26,6 +25,7 @@ class OpenAIAgent:
         temperature: Of sampling.
         max_tokens: Of one answer.
         timeout_seconds: Of one request.
+        retries: How often a request is sent again, at most.
         prices: US dollars for a million tokens read and a million written; None if they are not known.
 
     Raises:
@@ -41,13 +41,14 @@ class OpenAIAgent:
         temperature: float = 0.0,
         max_tokens: int = 4096,
         timeout_seconds: float = 300.0,
+        retries: int = 6,
         prices: tuple[float, float] | None = None,
     ) -> None:
         import openai  # an optional extra, and slow to import
 
         self._openai = openai
         self._client = openai.AsyncOpenAI(
-            base_url=base_url, api_key=api_key, timeout=timeout_seconds, max_retries=_RETRIES
+            base_url=base_url, api_key=api_key, timeout=timeout_seconds, max_retries=retries
         )
         self._model = model
         self._temperature = temperature
