@@ -7,10 +7,9 @@ one wording. `VERSION` changes whenever they do.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Final
 
-from codearena._models import Observation, VisibleTest
+from codearena._models import Observation, Task
 
 VERSION: Final = "1"
 
@@ -31,23 +30,24 @@ NO_CODE: Final = (
 _BACKTICKS = re.compile(r"`{3,}")
 
 
-def first_message(observation: Observation, visible_tests: Iterable[VisibleTest] = ()) -> str:
+def first_message(task: Task, observation: Observation | None = None) -> str:
     """Returns what a model is told at the start of an episode.
 
     Args:
-        observation: Of the reset.
-        visible_tests: The tests of the task that may be shown.
+        task: The task.
+        observation: Of the reset, which also tells how the program fails; None where there is no episode yet.
     """
-    parts = [observation.description.strip(), f"The program:\n{_fenced(observation.buggy_code)}"]
+    parts = [task.description.strip(), f"The program:\n{_fenced(task.buggy_code)}"]
     parts += [
         f"It may import the module {name}, which you cannot change:\n{_fenced(source)}"
-        for name, source in observation.modules.items()
+        for name, source in task.modules.items()
     ]
-    if tests := "\n".join(f"{test.call} -> {test.expected}" for test in visible_tests):
+    if tests := "\n".join(f"{test.call} -> {test.expected}" for test in task.visible_tests):
         parts.append(f"Some of the tests:\n{_fenced(tests, 'text')}")
-    parts += _findings(observation, "What goes wrong:")
-    if (known := observation.best_known) is not None:
-        parts.append(f"The best program known so far, with reward {known.reward:.3f}:\n{_fenced(known.code)}")
+    if observation is not None:
+        parts += _findings(observation, "What goes wrong:")
+        if (known := observation.best_known) is not None:
+            parts.append(f"The best program known so far, with reward {known.reward:.3f}:\n{_fenced(known.code)}")
     return "\n\n".join(filter(None, parts))
 
 
@@ -72,6 +72,11 @@ def next_message(observation: Observation, reward: float, tests_passed: int, tes
 def refused_message(reason: str) -> str:
     """Returns what is said after a program that the arena did not accept, for example an over-long one."""
     return f"Your program was not graded: {reason}. Answer with the whole repaired program in one ```python block."
+
+
+def answer(code: str) -> str:
+    """Returns the answer that holds a program and nothing else."""
+    return _fenced(code)
 
 
 def _findings(observation: Observation, title: str) -> list[str]:

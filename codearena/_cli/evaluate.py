@@ -112,7 +112,7 @@ Backends:
     type=click.IntRange(0, 20),
     default=6,
     show_default=True,
-    help="Of openai: of one request, with backoff.",
+    help="Of openai: of one request.",
 )
 @click.option("--concurrency", type=click.IntRange(1, 1024), default=16, show_default=True, help="Episodes at a time.")
 @click.option(

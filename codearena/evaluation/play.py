@@ -50,10 +50,8 @@ async def play(arena: AsyncArenaClient, agent: Agent, task: Task, sample: int, t
     async with await arena.reset(
         task.task_id, seed=seed, run_id=terms.run_id, feedback=terms.feedback, hints=terms.hints
     ) as episode:
-        messages = [
-            Message("system", prompts.SYSTEM),
-            Message("user", prompts.first_message(episode.observation, task.visible_tests)),
-        ]
+        prompt = prompts.first_message(task, episode.observation)
+        messages = [Message("system", prompts.SYSTEM), Message("user", prompt)]
         for number in range(1, terms.max_turns + 1):
             began = time.monotonic()
             reply = await agent.answer(Request(tuple(messages), episode, sample, seed, number))
@@ -64,7 +62,7 @@ async def play(arena: AsyncArenaClient, agent: Agent, task: Task, sample: int, t
             messages += [Message("assistant", turn.reply), Message("user", said)]
             if episode.done:
                 break
-    return Rollout(task.task_id, sample, task.category, task.difficulty.value, tuple(turns))
+    return Rollout(task.task_id, sample, task.category, task.difficulty.value, tuple(turns), prompt=prompt)
 
 
 async def _grade(episode: AsyncEpisode, reply: Reply, number: int, seconds: float) -> tuple[Turn, str]:

@@ -91,6 +91,7 @@ class Rollout:
         turns: Its answers, in order.
         failure: Why it could not be played to its end, for a reason that is not the agent's: such a rollout is in no
             figure, and is played again when the evaluation is resumed. "" if it was.
+        prompt: The first message to the agent.
     """
 
     task_id: str
@@ -99,6 +100,7 @@ class Rollout:
     difficulty: str
     turns: tuple[Turn, ...]
     failure: str = ""
+    prompt: str = ""
 
     @property
     def key(self) -> tuple[str, int]:

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from codearena import AsyncArenaClient
 from codearena._cli.app import cli
 from codearena.evaluation import read_rollouts
 from codearena.plots import CHARTS
@@ -273,3 +274,44 @@ async def test_what_cannot_be_drawn_is_named(codearena, tmp_path, text, said):
     status, _, err = await codearena("plot", log, "--out", tmp_path / "charts")
     assert status == 2
     assert said in err
+
+
+async def test_examples_for_training(evaluated, codearena, model, tmp_path):
+    wrong = "def average_list(numbers):\n    return 1"
+
+    def once_wrong(request, number):
+        about = task_of(request)
+        text = fenced(wrong) if about["id"] == "easy-1" and turn_of(request) == 1 else right(request, number).body
+        return Reply(completion(text)) if isinstance(text, str) else Reply(text)
+
+    model.script = once_wrong
+    await evaluated(tmp_path / "out", *ONLY, "--samples", "2")
+    kept = {}
+    for form in ("sft", "dpo"):
+        file = tmp_path / f"{form}.jsonl"
+        status, out, err = await codearena("export", file, "--as", form, "--from", tmp_path / "out")
+        assert status == 0, out + err
+        kept[form] = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [record["task_id"] for record in kept["sft"]] == list(THREE)
+    for record in kept["sft"]:
+        assert [message["role"] for message in record["prompt"]] == ["system", "user"]
+        assert TASKS[record["task_id"]]["buggy_code"].rstrip() in record["prompt"][1]["content"]
+        (answer,) = record["completion"]
+        assert TASKS[record["task_id"]]["reference"].rstrip() in answer["content"]
+    (pair,) = kept["dpo"]
+    assert pair["task_id"] == "easy-1"
+    assert pair["margin"] > 0.2
+    assert wrong in pair["rejected"][0]["content"]
+    assert TASKS["easy-1"]["reference"].rstrip() in pair["chosen"][0]["content"]
+
+
+async def test_examples_from_what_the_arena_keeps(codearena, arena, tmp_path):
+    async with AsyncArenaClient(arena.address) as client:
+        episode = await client.reset("easy-1", run_id="examples")
+        await episode.step("def average_list(numbers):\n    return 1\n")
+        await episode.step(TASKS["easy-1"]["reference"])
+    file = tmp_path / "sft.jsonl"
+    status, out, err = await codearena("export", file, "--as", "sft", "--run", "examples")
+    assert (status, out) == (0, f"1 examples in {file}\n"), err
+    (record,) = map(json.loads, file.read_text().splitlines())
+    assert TASKS["easy-1"]["reference"].rstrip() in record["completion"][0]["content"]
