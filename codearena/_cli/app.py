@@ -6,14 +6,17 @@ import click
 
 from codearena._cli.authoring import calibrate_tasks, check_tasks, generate_tasks, import_tasks, show_schema
 from codearena._cli.catalogue import health, tasks
+from codearena._cli.compare import compare
 from codearena._cli.curriculum import simulate_curriculum
 from codearena._cli.demo import demo
+from codearena._cli.evaluate import evaluate_agent
 from codearena._cli.export import export
 from codearena._cli.fix import fix
 from codearena._cli.grading import grade, run
 from codearena._cli.judge import judge
 from codearena._cli.memory import memory
 from codearena._cli.play import play
+from codearena._cli.plot import plot
 from codearena._cli.rescore import rescore
 from codearena._cli.runs import runs
 from codearena._cli.session import ArenaGroup, Session, connection_options
@@ -69,11 +72,14 @@ for _command in (
     play,
     run,
     demo,
+    evaluate_agent,
+    compare,
     stats,
     runs,
     curriculum,
     memory,
     rescore,
+    plot,
     export,
     simulate_curriculum,
     token,

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from codearena import ArenaClient, Task
 from codearena._cli.demo_play import PlayedStep, is_solved, play_task
-from codearena._cli.demo_record import RewardLog, draw_rewards
+from codearena._cli.demo_record import draw_rewards, logged
 from codearena._cli.demo_view import DemoView
 from codearena._cli.embedded import EmbeddedArena, embedded_arena
 from codearena._cli.render import console, emit_json
@@ -27,6 +27,7 @@ from codearena._cli.session import (
     json_option,
     pass_session,
 )
+from codearena.reward_log import RewardLog
 
 
 class EmptyCatalogue(click.ClickException):
@@ -95,7 +96,7 @@ def _play_all(arena: ArenaClient, tasks: list[Task], log_path: Path, out: Consol
             steps = played.setdefault(task.task_id, [])
             for step in play_task(arena, task, run_id):
                 steps.append(step)
-                log.write(step)
+                log.write(logged(step))
                 view.step(step)
             view.finished(task, steps)
     return played

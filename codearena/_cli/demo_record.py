@@ -1,50 +1,32 @@
-"""What the demo leaves behind: a CSV of every step and a chart of the rewards."""
+"""What the demo leaves behind: lines of a log of every step, and a chart of the rewards."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
 
 from codearena._cli.demo_play import PlayedStep
 from codearena._cli.render import short_name
-from codearena._models import REWARD_COMPONENTS, REWARD_PENALTIES
+from codearena._models import REWARD_COMPONENTS
+from codearena.reward_log import LoggedStep
 
-COLUMNS: Final = ("timestamp", "task_id", "step", "reward", *REWARD_COMPONENTS, *REWARD_PENALTIES, "outcome", "method")
 
-
-class RewardLog(AbstractContextManager["RewardLog"]):
-    """Writes a CSV, a line for each step, as the steps come.
-
-    Args:
-        path: The file; it is replaced.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("w", newline="", encoding="utf-8")
-        self._writer = csv.writer(self._file)
-        self._writer.writerow(COLUMNS)
-
-    def write(self, step: PlayedStep) -> None:
-        """Writes a step. A component that the arena did not score stays empty."""
-        result = step.result
-        scores = [_rounded(result.breakdown.get(name)) for name in REWARD_COMPONENTS]
-        penalties = [_rounded(result.breakdown.penalties.get(name, 0.0)) for name in REWARD_PENALTIES]
-        at = step.at.isoformat(timespec="milliseconds")
-        row = [at, step.task.task_id, step.number, _rounded(result.reward), *scores, *penalties]
-        self._writer.writerow([*row, result.outcome.value, step.proposal.method])
-        self._file.flush()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
+def logged(step: PlayedStep) -> LoggedStep:
+    """Returns a step as the log has it."""
+    result = step.result
+    return LoggedStep(
+        task_id=step.task.task_id,
+        step=step.number,
+        reward=result.reward,
+        timestamp=step.at.isoformat(timespec="milliseconds"),
+        category=step.task.category,
+        difficulty=step.task.difficulty.value,
+        scores=result.breakdown,
+        penalties=result.breakdown.penalties,
+        outcome=result.outcome.value,
+        complexity=result.grade.complexity.time_complexity,
+        method=step.proposal.method,
+    )
 
 
 def draw_rewards(played: Mapping[str, Sequence[PlayedStep]], path: Path) -> None:
@@ -74,10 +56,6 @@ def draw_rewards(played: Mapping[str, Sequence[PlayedStep]], path: Path) -> None
     axes.invert_yaxis()
     figure.legend(loc="outside right upper")
     figure.savefig(path, dpi=130)
-
-
-def _rounded(number: float | None) -> float | None:
-    return None if number is None else round(number, 6)
 
 
 def _part(step: PlayedStep, component: str) -> float:

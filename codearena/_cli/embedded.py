@@ -48,11 +48,12 @@ class EmbeddedArena:
 
 
 @contextmanager
-def embedded_arena(start_seconds: float = START_SECONDS) -> Iterator[EmbeddedArena]:
+def embedded_arena(start_seconds: float = START_SECONDS, further_tasks: Sequence[str] = ()) -> Iterator[EmbeddedArena]:
     """Starts an arena on a free port, and ends it whatever happens inside.
 
     Args:
         start_seconds: How long it may take until it serves. The first start may have to build an image.
+        further_tasks: Task files, folders and packs that it serves beside its own.
 
     Raises:
         ArenaProblem: There is no arena to start here, or it died or did not get ready in time.
@@ -60,7 +61,7 @@ def embedded_arena(start_seconds: float = START_SECONDS) -> Iterator[EmbeddedAre
     root = _find_services()
     with tempfile.TemporaryDirectory(prefix="codearena-demo-") as folder, _sigterm_exits():
         log, ready = Path(folder, "log"), Path(folder, "ready.json")
-        process = _spawn(root, log, ready)
+        process = _spawn(root, log, ready, further_tasks)
         try:
             yield _wait_ready(process, ready, log, time.monotonic() + start_seconds)
         except UnavailableError as error:
@@ -108,14 +109,18 @@ def _find_services() -> Path:
     )
 
 
-def _spawn(root: Path, log: Path, ready: Path) -> subprocess.Popen[bytes]:
+def _spawn(root: Path, log: Path, ready: Path, further_tasks: Sequence[str]) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "PYTHONPATH": _python_path(root)}
+    if further_tasks:
+        configured = json.loads(os.environ.get("CODEARENA_TASKS") or json.dumps([str(root / "tasks")]))
+        environment["CODEARENA_TASKS"] = json.dumps([*configured, *further_tasks])
     with log.open("wb") as output:
         return subprocess.Popen(
             [sys.executable, "-m", "services.standalone", "--port", "0", "--ready-file", str(ready)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env={**os.environ, "PYTHONPATH": _python_path(root)},
+            env=environment,
             start_new_session=True,  # a Ctrl-C is ours to answer; the arena gets its SIGTERM from us
         )
 

@@ -13,6 +13,7 @@ import click
 from codearena import (
     ArenaClient,
     ArenaError,
+    AsyncArenaClient,
     DeadlineExceededError,
     ErrorReason,
     QuotaExceededError,
@@ -67,14 +68,15 @@ class Session:
 
     def connect(self, address: str | None = None) -> ArenaClient:
         """Returns a client of the address, or of the session's own one."""
+        return ArenaClient(address or self.target, **self._options(), max_attempts=_ATTEMPTS)
+
+    def connect_async(self, address: str | None = None) -> AsyncArenaClient:
+        """Returns a client for asyncio, as patient as a training run's: it is for long work."""
+        return AsyncArenaClient(address or self.target, **self._options())
+
+    def _options(self) -> dict[str, Any]:
         tls = TLSConfig(root_certificates=self.ca_file) if self.tls or self.ca_file else None
-        return ArenaClient(
-            address or self.target,
-            token=self.token,
-            tls=tls,
-            timeout_seconds=self.timeout_seconds,
-            max_attempts=_ATTEMPTS,
-        )
+        return {"token": self.token, "tls": tls, "timeout_seconds": self.timeout_seconds}
 
 
 pass_session = click.make_pass_decorator(Session, ensure=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from codearena.replies import extract_code, extract_explanations
 from services.judge import prompt
 from services.judge.chat import ChatModel
 from services.judge.failure import FailureReason, ModelFailed
 from services.judge.proposal import Draft, Request
 from services.judge.question import Answered, Question
-from services.judge.replies import extract_code, extract_explanations
 
 SYNTAX_BELOW = 0.4
 LOGIC_BELOW = 0.7

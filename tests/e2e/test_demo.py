@@ -18,6 +18,7 @@ COLUMNS = [
     *("timestamp", "task_id", "step", "reward"),
     *("compile_score", "test_pass_ratio", "efficiency_score", "llm_correctness", "llm_security", "llm_quality"),
     *("step_penalty", "repeat_penalty", "outcome", "method"),
+    *("category", "difficulty", "sample", "complexity"),
 ]
 WEIGHTS = dict(zip(COLUMNS[4:10], (0.15, 0.35, 0.30, 0.10, 0.05, 0.05), strict=True))
 

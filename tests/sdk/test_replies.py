@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from services.judge.replies import extract_code, extract_explanations
+from codearena.replies import extract_code, extract_explanations
 
 FIXED = "def double(x):\n    return 2 * x\n"
 ORIGINAL = "def double(x)\n    return 2 * x\n"
