@@ -365,7 +365,7 @@ def test_a_service_goes_on_without_its_collector_and_ends_in_time(tmp_path):
         _process("judge", OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, **variables) as process,
     ):
         judge = JudgeServiceStub(channel)
-        judge.Judge(request, metadata=SENT, timeout=60, wait_for_ready=True)
+        judge.Judge(request, metadata=SENT, timeout=100, wait_for_ready=True)
         until(lambda: bool(collector.of(TRACE)))
         assert {(span.service, span.parent) for span in collector.of(TRACE)} == {("second-opinion", CALLER)}
         collector.stop()
