@@ -11,11 +11,15 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 readonly python=${PYTHON:-.venv/bin/python} local=${LOCAL_KUBERNETES:-local-kubernetes}
+readonly profiles=/var/lib/kubelet/seccomp # where a kubelet looks for them
 work=$(mktemp -d)
 readonly work
 down=no
 clean() {
-  if [[ $down == yes ]]; then "$local" down; fi
+  if [[ $down == yes ]]; then
+    "$local" down
+    rm -f "$profiles/codearena.json"
+  fi
   rm -rf "$work"
 }
 trap clean EXIT
@@ -31,9 +35,8 @@ if [[ -z ${KUBECONFIG:-} ]]; then
   prefix=${KUBE_PREFIX:-/opt/local-kubernetes}
   export KUBECONFIG=$prefix/kubeconfig PATH=$prefix/bin:$PATH
   # The runtime's own profile refuses some calls before the harness can count them.
-  mkdir -p "$prefix/state/kubelet/seccomp"
-  "$python" -c 'from services.executor.seccomp_profile import profile; print(profile())' \
-    >"$prefix/state/kubelet/seccomp/codearena.json"
+  mkdir -p "$profiles"
+  "$python" -c 'from services.executor.seccomp_profile import profile; print(profile())' >"$profiles/codearena.json"
   export CODEARENA_KUBERNETES_SECCOMP_PROFILE=codearena.json
   CODEARENA_KUBERNETES_IMAGE=$("$python" -m services.executor.image --from host | cut -d ' ' -f 1)
   export CODEARENA_KUBERNETES_IMAGE CODEARENA_KUBERNETES_IMAGE_PULL_POLICY=Never
