@@ -69,7 +69,6 @@ class Station:
         world: The simulation.
         servers: How many serve at once.
         machine: Cores of which each of them needs one while it works; None for cores of their own.
-        speed: Seconds of work that such a core does in a second.
 
     Attributes:
         busy: Seconds of service so far.
@@ -77,13 +76,10 @@ class Station:
         served: How many were served.
     """
 
-    def __init__(
-        self, world: simpy.Environment, servers: int, machine: Servers | None = None, speed: float = 1.0
-    ) -> None:
+    def __init__(self, world: simpy.Environment, servers: int, machine: Servers | None = None) -> None:
         self._world = world
         self._servers = Servers(world, servers)
         self._machine = machine
-        self._speed = speed
         self.busy = self.waited = 0.0
         self.served = 0
 
@@ -108,7 +104,7 @@ class Station:
 
     def work(self, seconds: float) -> Events:
         """Works without a server: only a core of the machine is needed, a slice at a time."""
-        left = seconds / self._speed
+        left = seconds
         while self._machine is not None and left > 0:
             yield from self._machine.take()
             yield self._world.timeout(min(left, _SLICE_SECONDS))
@@ -219,6 +215,8 @@ class Arena:
         self._supply_turns = itertools.cycle(self._supplies)
         mean = durations.stages["execute"].mean
         self._overhead = max(0.0, durations.costs.executor - mean)
+        # What a program takes beyond the CPU time of its step it sleeps.
+        self._working = min(1.0, durations.costs.executor / mean)
 
     def start(self) -> None:
         """Begins every episode somewhere in its first thought, as if they had been going on for long."""
@@ -287,7 +285,7 @@ class Arena:
             yield from next(self._supply_turns).take()
         draw = self._durations.stages
         provision, execute = draw["provision"].draw(self._random), draw["execute"].draw(self._random)
-        yield from executor.serve(execute, delay=provision)
+        yield from executor.serve(execute * self._working, delay=provision + execute * (1 - self._working))
         if self._overhead:
             self._world.process(self._clean_up(executor))
 
@@ -307,7 +305,7 @@ class Arena:
 
 def _stations(world: simpy.Environment, deployment: Deployment, shared: Servers | None) -> dict[str, list[Station]]:
     def some(count: int, servers: int) -> list[Station]:
-        return [Station(world, servers, shared, deployment.speed) for _ in range(count)]
+        return [Station(world, servers, shared) for _ in range(count)]
 
     stations = {
         "env": some(deployment.env, 1),
