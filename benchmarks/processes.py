@@ -17,7 +17,7 @@ from codearena import ArenaClient, UnavailableError
 from services.common.errors import StartError
 
 _ROOT = Path(__file__).parents[1]
-_START_SECONDS, _STOP_SECONDS = 180.0, 60.0
+_START_SECONDS, _STOP_SECONDS = 300.0, 60.0
 _PAUSE_SECONDS = 0.05
 
 

@@ -30,6 +30,7 @@ from services.env.task_schema import Task
 SERVICES = ("executor", "judge", "env")
 _REPLICAS = 2
 _STEPS_AN_EPISODE = 5
+_CATEGORY = "type_errors"  # its buggy code ends soon
 _PATIENCE_SECONDS = 120.0
 RUN = "rolling"
 _SETTINGS = {
@@ -69,8 +70,10 @@ class Roll:
 
 
 def _fix(task: Task, number: int, step: int) -> str:
-    """Returns one of five fixes of which only the last one solves the task."""
-    return workloads.distinct(task.reference if step == _STEPS_AN_EPISODE else task.buggy_code, 10 * number + step)
+    """Returns one of five fixes of which only the last one solves the task; none takes long to run."""
+    if step < _STEPS_AN_EPISODE:
+        return f"def nothing(): return {10 * number + step}\n"
+    return workloads.distinct(task.reference, number)
 
 
 async def _episodes(client: AsyncArenaClient, tasks: list[Task], numbers: Iterator[int], seen: Seen) -> None:
@@ -135,7 +138,8 @@ async def play(
         processes: Restarted in this order.
         settle: Seconds after each restart, and before the first.
     """
-    seen, tasks, numbers = Seen(), workloads.catalogue(), itertools.count()
+    seen, numbers = Seen(), itertools.count()
+    tasks = [task for task in workloads.catalogue() if task.category == _CATEGORY]
     async with asyncio.TaskGroup() as group:
         for _ in range(clients):
             group.create_task(_play(address, tasks, numbers, seen))

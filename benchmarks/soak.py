@@ -168,8 +168,8 @@ async def _sample(running: dict[str, Running], database: Transactions, started: 
 
 
 async def _watch(running: dict[str, Running], url: str, started: float, end: float) -> list[Sample]:
-    """Reads all figures sixty times in a window."""
-    samples, pause = [], _window(end - started) / 60
+    """Reads all figures sixty times in a window, but no more often than every second."""
+    samples, pause = [], max(1.0, _window(end - started) / 60)
     database = open_database(url)
     try:
         while time.monotonic() < end:

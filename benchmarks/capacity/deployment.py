@@ -50,7 +50,6 @@ class Deployment:
         supplies: How many such makers there are, e.g. engines.
         model: Seconds of a language model's opinion; None for the static judge.
         model_concurrency: Questions at a time of one judge.
-        speed: Seconds of work that one of the shared cores does in a second; less where other programs use them, too.
         unexplained_seconds: What a step takes beside work and queues: timers, wake-ups, round trips.
     """
 
@@ -70,7 +69,6 @@ class Deployment:
     supplies: int = 1
     model: Distribution | None = None
     model_concurrency: int = 64
-    speed: float = 1.0
     unexplained_seconds: float = 0.0
 
     @property

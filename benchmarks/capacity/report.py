@@ -20,7 +20,6 @@ _SPREAD = 0.8  # of the lognormal times to think: the 95th percentile is 3.7 tim
 _STEPS_SIMULATED = 20_000
 _LEAST_SECONDS, _MOST_SECONDS = 6.0, 1200.0
 _CLIENTS = (1, 4, 8, 16)
-_LEAST_SPEED = 0.05
 _COMMAND = ".venv/bin/python -m benchmarks.capacity"
 
 
@@ -112,7 +111,7 @@ def _compared(name: str, measured: Load, found: Outcome) -> tuple[str, ...]:
     return (*cells, f"{found.rate / measured.rate:.2f}")
 
 
-def on_one_machine(clients: int, others: float, unexplained: float, cores: int) -> Deployment:
+def on_one_machine(clients: int, unexplained: float, cores: int) -> Deployment:
     """Returns what `benchmarks.capacity.measure` runs, as a deployment: clients that do not think."""
     return Deployment(
         episodes=clients,
@@ -121,7 +120,6 @@ def on_one_machine(clients: int, others: float, unexplained: float, cores: int) 
         database_cores=2 * cores,
         shared_cores=cores,
         client_processes=1,
-        speed=max(_LEAST_SPEED, 1 - others / cores),
         unexplained_seconds=unexplained,
     )
 
@@ -130,17 +128,18 @@ def _validation(backend: str, steps: int, clients: Sequence[int], cores: int) ->
     with stand(backend) as place:
         durations = durations_of(place, steps)
         loads = [load_of(place, number, steps) for number in clients]
-    alone = simulate(on_one_machine(1, 0.0, 0.0, cores), durations, warm_up=1, seconds=60)
+    alone = simulate(on_one_machine(1, 0.0, cores), durations, warm_up=1, seconds=60)
     unexplained = max(0.0, durations.stages["total"].mean - sum(alone.latencies) / len(alone.latencies))
     rows = []
     for measured in loads:
-        deployment = on_one_machine(measured.clients, measured.others, unexplained, cores)
+        deployment = on_one_machine(measured.clients, unexplained, cores)
         found = simulate(deployment, durations, warm_up=2, seconds=60)
         rows.append(_compared(f"{measured.clients} clients", measured, found))
     columns = ("", "cores of others", "measured a s", "simulated a s", "p50 ms", "simulated", "p99 ms", "simulated")
     note = (
         f"{backend} backend, clients that do not think. {durations.costs.total * 1000:.1f} ms CPU a step; "
-        f"{unexplained * 1000:.1f} ms of a lone step are neither work nor a queue, and are added to each."
+        f"{unexplained * 1000:.1f} ms of a lone step are neither work nor a queue, and are added to each. "
+        "Void where other programs use the cores."
     )
     title = "The simulation beside what it simulates"
     yield Figures(title, f"{_COMMAND} validate --steps {steps}", (*columns, "ratio of rates"), rows, note)

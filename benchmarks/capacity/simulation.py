@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -24,14 +25,50 @@ _BEFORE = 0.5
 """Which part of the CPU time of client, env and database is spent before executor and judge are asked."""
 
 
+class Servers:
+    """Servers that are taken in the order in which they are asked for.
+
+    `simpy.Resource` does the same with three events for each turn; here a free server costs none.
+
+    Attributes:
+        capacity: How many there are.
+    """
+
+    def __init__(self, world: simpy.Environment, capacity: int) -> None:
+        self._world = world
+        self.capacity = capacity
+        self._free = capacity
+        self._waiting: deque[simpy.Event] = deque()
+
+    @property
+    def queue(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
+    def take(self) -> Events:
+        """Waits for a server."""
+        if self._free:
+            self._free -= 1
+            return
+        turn = self._world.event()
+        self._waiting.append(turn)
+        yield turn
+
+    def give_back(self) -> None:
+        """Hands a server to who has waited longest."""
+        if self._waiting:
+            self._waiting.popleft().succeed()
+        else:
+            self._free += 1
+
+
 class Station:
     """Servers with one queue.
 
     Args:
         world: The simulation.
         servers: How many serve at once.
-        machine: Where each of them needs a core while it works; None for cores of their own.
-        speed: Seconds of work that a core does in a second.
+        machine: Cores of which each of them needs one while it works; None for cores of their own.
 
     Attributes:
         busy: Seconds of service so far.
@@ -39,48 +76,40 @@ class Station:
         served: How many were served.
     """
 
-    def __init__(
-        self,
-        world: simpy.Environment,
-        servers: int,
-        machine: simpy.Resource | None = None,
-        speed: float = 1.0,
-    ) -> None:
+    def __init__(self, world: simpy.Environment, servers: int, machine: Servers | None = None) -> None:
         self._world = world
-        self._servers = simpy.Resource(world, servers)
+        self._servers = Servers(world, servers)
         self._machine = machine
-        self._speed = speed
         self.busy = self.waited = 0.0
         self.served = 0
 
     @property
     def queue(self) -> int:
         """How many wait."""
-        return len(self._servers.queue)
+        return self._servers.queue
 
     def serve(self, seconds: float, delay: float = 0.0) -> Events:
         """Waits for a server and keeps it for a delay, and then for seconds of work."""
         began = self._world.now
-        with self._servers.request() as turn:
-            yield turn
-            self.waited += self._world.now - began
-            if delay:
-                yield self._world.timeout(delay)
+        yield from self._servers.take()
+        self.waited += self._world.now - began
+        if self._machine is None:
+            yield self._world.timeout(delay + seconds)
+        else:
+            yield self._world.timeout(delay)
             yield from self.work(seconds)
-            self.busy += delay + seconds
-            self.served += 1
+        self.busy += delay + seconds
+        self.served += 1
+        self._servers.give_back()
 
     def work(self, seconds: float) -> Events:
-        """Works without a server: only a core of the machine is needed."""
-        if self._machine is None:
-            yield self._world.timeout(seconds)
-            return
-        seconds /= self._speed
-        while seconds > 0:
-            with self._machine.request() as turn:
-                yield turn
-                yield self._world.timeout(min(seconds, _SLICE_SECONDS))
-            seconds -= _SLICE_SECONDS
+        """Works without a server: only a core of the machine is needed, a slice at a time."""
+        left = seconds
+        while self._machine is not None and left > 0:
+            yield from self._machine.take()
+            yield self._world.timeout(min(left, _SLICE_SECONDS))
+            self._machine.give_back()
+            left -= _SLICE_SECONDS
 
     def utilisation(self, seconds: float) -> float:
         """Returns which part of the servers was busy during a time."""
@@ -174,7 +203,7 @@ class Arena:
         self._random = random.Random(seed)
         self.seen = Outcome()
         self._inside = 0
-        shared = None if deployment.shared_cores is None else simpy.Resource(world, deployment.shared_cores)
+        shared = None if deployment.shared_cores is None else Servers(world, deployment.shared_cores)
         self._stations = _stations(world, deployment, shared)
         self._path = [name for name in ("client", "env", "database") if name in self._stations]
         self._turns = {name: itertools.cycle(stations) for name, stations in self._stations.items()}
@@ -186,6 +215,8 @@ class Arena:
         self._supply_turns = itertools.cycle(self._supplies)
         mean = durations.stages["execute"].mean
         self._overhead = max(0.0, durations.costs.executor - mean)
+        # What a program takes beyond the CPU time of its step it sleeps.
+        self._working = min(1.0, durations.costs.executor / mean)
 
     def start(self) -> None:
         """Begins every episode somewhere in its first thought, as if they had been going on for long."""
@@ -233,9 +264,9 @@ class Arena:
         parts = [(next(self._turns[name]), getattr(costs, name)) for name in self._path]
         for station, cost in parts:
             yield from station.serve(_BEFORE * cost)
-        grading = self._world.process(self._execute())
         judging = self._world.process(self._judge())
-        yield grading & judging
+        yield from self._execute()
+        yield judging
         for station, cost in reversed(parts):
             yield from station.serve((1 - _BEFORE) * cost)
         if self._deployment.unexplained_seconds:
@@ -254,8 +285,9 @@ class Arena:
             yield from next(self._supply_turns).take()
         draw = self._durations.stages
         provision, execute = draw["provision"].draw(self._random), draw["execute"].draw(self._random)
-        yield from executor.serve(execute, delay=provision)
-        self._world.process(self._clean_up(executor))
+        yield from executor.serve(execute * self._working, delay=provision + execute * (1 - self._working))
+        if self._overhead:
+            self._world.process(self._clean_up(executor))
 
     def _clean_up(self, executor: Station) -> Events:
         """Destroys a sandbox and makes another one, off the path of the step."""
@@ -271,11 +303,9 @@ class Arena:
         yield from next(self._turns["judge"]).serve(self._durations.costs.judge)
 
 
-def _stations(
-    world: simpy.Environment, deployment: Deployment, shared: simpy.Resource | None
-) -> dict[str, list[Station]]:
+def _stations(world: simpy.Environment, deployment: Deployment, shared: Servers | None) -> dict[str, list[Station]]:
     def some(count: int, servers: int) -> list[Station]:
-        return [Station(world, servers, shared, deployment.speed) for _ in range(count)]
+        return [Station(world, servers, shared) for _ in range(count)]
 
     stations = {
         "env": some(deployment.env, 1),
