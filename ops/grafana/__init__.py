@@ -1,0 +1,1 @@
+"""The Grafana dashboards, as code: `python -m ops.grafana` writes dashboards/*.json."""
