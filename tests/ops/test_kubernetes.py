@@ -125,6 +125,18 @@ def test_secrets_are_files_and_never_variables(manifests, name):
             assert "subPath" not in mounts[volume["name"]]  # it would keep a renewed secret out
 
 
+@each_service
+def test_in_production_those_who_face_clients_ask_for_tokens(name):
+    production = overlay("production")
+    named = production.environment(name).get("CODEARENA_TOKENS_FILE")
+    assert (named is not None) == (name in ("env", "gateway"))
+    if named is not None:
+        (mount,) = [found for found in production.container(name)["volumeMounts"] if found["name"] == "tokens"]
+        assert named == f"{mount['mountPath']}/tokens.yaml"
+        (volume,) = [found for found in production.pod(name)["volumes"] if found["name"] == "tokens"]
+        assert "optional" not in volume["secret"]
+
+
 @each_overlay
 @pytest.mark.parametrize("name", GRPC)
 def test_it_is_probed_by_the_names_that_it_serves(manifests, name):
