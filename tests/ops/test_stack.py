@@ -18,7 +18,7 @@ from tests.conftest import require
 from tests.ops.manifests import SETTINGS
 from tests.ops.stack import PROJECT, running
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 OURS = (*SETTINGS, "socket-proxy")
 SOCKET = Path("/var/run/docker.sock")
 RIGHT = "def average_list(numbers):\n    return sum(numbers) / len(numbers) if numbers else 0\n"
