@@ -14,7 +14,7 @@ from typing import Any
 from tests.ops.manifests import ROOT
 
 PROJECT = "codearena-test"
-UP_SECONDS = 300
+UP_SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,8 @@ def running(folder: Path, tag: str, socket: Path) -> Iterator[Stack]:
     try:
         try:
             stack.compose("up", "--wait", "--no-build", timeout=UP_SECONDS)
-        except subprocess.CalledProcessError as error:
-            error.add_note(stack.compose("logs", "--tail=30"))
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+            error.add_note(stack.compose("ps", "--all") + stack.compose("logs", "--no-color", "--tail=30"))
             raise
         yield Stack(
             variables,

@@ -55,7 +55,8 @@ def test_it_knows_whether_it_is_healthy(name):
         assert "/health" in check
         assert "CODEARENA_GATEWAY_PORT" in check
     else:
-        assert check.endswith(f'CMD python -m services.common.probe "${{CODEARENA_{port}_PORT}}"')
+        asked = f"${{CODEARENA_HEALTH_PORT:-$CODEARENA_{port}_PORT}}"
+        assert check.endswith(f'CMD python -m services.common.probe "{asked}"')
 
 
 @each

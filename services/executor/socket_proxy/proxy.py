@@ -24,7 +24,11 @@ _PASSED_HEADERS = (b"content-type", b"content-length", b"transfer-encoding", b"a
 
 
 class Unusable(Exception):
-    """The request is none, or more than any call needs; or the engine does not answer. Attributes: status."""
+    """The request is none, or more than any call needs; or the engine does not answer.
+
+    Attributes:
+        status: HTTP status to answer with.
+    """
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
