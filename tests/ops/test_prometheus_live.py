@@ -30,6 +30,7 @@ from tests.ops.prometheus_server import rules
 from tests.ops.promql import names, selectors
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.timeout(300)
 OURS = ("codearena_", "grpc_server_")
 ALERTS = [rule for rule in rules() if "alert" in rule]
 RECORDED = [rule for rule in rules() if "record" in rule]
