@@ -112,7 +112,8 @@ def _number(axes: Axes, panel: PanelRead, found: list[Series]) -> None:
 def _lines(axes: Axes, panel: PanelRead, found: list[Series]) -> None:
     shown = [one for one in found if any(not math.isnan(value) for value in one.values)]
     for one in shown:
-        axes.plot(one.times, one.values, linewidth=1.2, label=one.legend)
+        named = one.legend if len(shown) < _MAX_ROWS or any(one.values) else None
+        axes.plot(one.times, one.values, linewidth=1.2, label=named)
     axes.set_ylim(bottom=0)
     _over_time(axes)
     axes.yaxis.set_major_formatter(lambda value, _: _text(panel.unit, value))
@@ -136,7 +137,8 @@ def _states(axes: Axes, _panel: PanelRead, found: list[Series]) -> None:
     for number, one in enumerate(found):
         colors = [_GREEN if value else _RED for value in one.values]
         axes.scatter(one.times, [number] * len(colors), c=colors, marker="s", s=30)
-    axes.set_yticks(range(len(found)), [one.legend for one in found], fontsize=7)
+        axes.text(0.01, number + 0.2, one.legend, fontsize=7, transform=axes.get_yaxis_transform())
+    axes.set_yticks([])
     axes.set_ylim(-0.6, len(found) - 0.4)
     _over_time(axes)
 
@@ -150,7 +152,7 @@ def _listing(axes: Axes, _panel: PanelRead, found: list[Series]) -> None:
 
 
 def _over_time(axes: Axes) -> None:
-    axes.set_xlim(right=0)
+    axes.set_xlim(right=0.1)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g} min")
     axes.tick_params(labelsize=7)
     axes.grid(alpha=0.25)

@@ -20,7 +20,7 @@ from tests.waiting import until
 
 FOLDER = ROOT / "ops/prometheus"
 RULES = sorted(FOLDER.glob("*.rules.yaml"))
-_INTERVAL = "1s"
+_INTERVAL = "2s"
 _RANGE_SECONDS = 60
 
 
@@ -102,11 +102,11 @@ def running(folder: Path, targets: Mapping[str, str]) -> Iterator[Prometheus]:
     def scraped() -> bool:
         assert process.poll() is None, log.read_text()
         with contextlib.suppress(httpx2.TransportError, ValueError):
-            return sum(server.now("up == 1")) == len(targets)
+            return sum(server.now("max_over_time(up[5m])")) == len(targets)
         return False
 
     try:
-        until(scraped, 60)
+        until(scraped, 120)
         yield server
     finally:
         server.close()

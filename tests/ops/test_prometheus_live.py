@@ -30,6 +30,7 @@ from tests.ops.prometheus_server import rules
 from tests.ops.promql import names, selectors
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.timeout(300)
 OURS = ("codearena_", "grpc_server_")
 ALERTS = [rule for rule in rules() if "alert" in rule]
 RECORDED = [rule for rule in rules() if "record" in rule]
@@ -58,7 +59,7 @@ async def parts(folder, arena_data, model_url):
         JudgeSettings,
         metrics_port=free_port(),
         judge_base_url=model_url,
-        judge_api_key="none",
+        judge_api_key="none",  # pragma: allowlist secret
         judge_model="model",
         judge_prices={"model": (1.0, 2.0)},
         judge_max_retries=0,
