@@ -32,5 +32,6 @@ make_postgres() {
 
 there "$base" || make_base
 there codearena-test-postgres:dev || make_postgres codearena-test-postgres:dev
-docker image inspect --format '{{index .RepoTags 0}} {{.Size}}' "$base" codearena-test-postgres:dev |
-  awk '{printf "%-32s %7.1f MB\n", $1, $2 / 1e6}'
+for image in "$base" codearena-test-postgres:dev; do
+  docker image inspect --format "$image {{.Size}}" "$image"
+done | awk '{printf "%-32s %7.1f MB\n", $1, $2 / 1e6}'

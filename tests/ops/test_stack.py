@@ -95,7 +95,7 @@ def test_from_the_executor_the_engine_does_nothing_but_sandboxes(stack):
         f"'{PROJECT}-postgres-1'), lambda: engine.create_container('codearena-sandbox', name='x')):\n"
         "    try: print(call())\n"
         "    except docker.errors.APIError as error: print(error.response.status_code)\n"
-        "print(all(one['Names'][0].startswith('/codearena-sandbox-') for one in engine.containers(all=True)))\n"
+        "print({one['Labels']['codearena.role'] for one in engine.containers(all=True)} == {'sandbox'})\n"
     )
     assert stack.compose("exec", "--no-TTY", "executor", "python", "-c", ask).split() == ["403"] * 4 + ["True"]
 
