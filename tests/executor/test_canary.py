@@ -110,7 +110,9 @@ async def test_nothing_runs_and_readiness_is_refused_where_the_isolation_is_brok
     data_dir: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     probe = tmp_path / "probe.py"
-    probe.write_text(f"def report(secret): print({json.dumps(json.dumps(NOTHING | {'engine': ['/run/x.sock']}))})\n")
+    probe.write_text(
+        f"def report(secret, **_): print({json.dumps(json.dumps(NOTHING | {'engine': ['/run/x.sock']}))})\n"
+    )
     monkeypatch.setattr(canary_module, "_SOURCE", probe)
     async with started("process", data_dir) as executor:
         health = health_pb2_grpc.HealthStub(executor.channel)
