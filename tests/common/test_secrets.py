@@ -96,7 +96,6 @@ def variables(monkeypatch, tmp_path, model):
         "TLS_KEY_FILE": shown.key,
         "PEER_CA_FILE": shown.certificate,
         "JUDGE_BASE_URL": model.url,
-        "JUDGE_ON_FAILURE": "fail",
         "JUDGE_MAX_RETRIES": "0",
         "JUDGE_CACHE_URL": f"redis://:{REDIS}@127.0.0.1:1",
         "FIXER_PROVIDERS": json.dumps(
@@ -158,7 +157,9 @@ async def test_no_secret_and_no_submission_is_ever_said(variables, heard, model,
     keys = {headers["authorization"] for headers in model.headers}
     assert f"Bearer {API_KEY}" in keys
     assert f"Bearer {FIXER_KEY}" in keys
-    assert all(heard.texts[where].strip() for where in ("log", "audit log", "metrics", "settings", "errors", "http"))
+    assert all(
+        heard.texts[where].strip() for where in ("log", "audit log", "metrics", "settings", "errors", "reviews", "http")
+    )
     assert "shared store" in heard.texts["log"]
 
 
@@ -172,7 +173,7 @@ async def _provoke(heard, address, url, tmp_path):
                 continue
             assert (await arena.get_task("easy-1")).task_id == "easy-1"
             for _ in range(3):
-                await heard.failing("errors", arena.review_fix(CODE, task_id="easy-1"))
+                heard.add("reviews", await arena.review_fix(CODE, task_id="easy-1"))
                 heard.add("proposals", (await arena.propose_fix("x = = 1")).method)
             await heard.failing("errors", arena.grade("easy-1", CODE))
             await heard.failing("errors", arena.grade("nothing", CODE))
