@@ -31,6 +31,7 @@ from benchmarks.figures import Figures, milliseconds
 from benchmarks.processes import Running, descendants, descriptors, proportional_bytes, resident_bytes, service
 from benchmarks.stored import new_database
 from codearena import ArenaError, AsyncArenaClient
+from services.env.task_schema import Task
 from services.env.transactions import Transactions, open_database
 
 _SERVICES = ("env", "executor", "judge")
@@ -102,10 +103,9 @@ Due = Callable[[], Awaitable[float]]
 
 
 async def _player(
-    arena: AsyncArenaClient, numbers: Iterator[int], due: Due, seen: Seen, done: Callable[[], bool]
+    arena: AsyncArenaClient, tasks: list[Task], numbers: Iterator[int], due: Due, seen: Seen, done: Callable[[], bool]
 ) -> None:
     """Plays episodes whose steps begin when they are due."""
-    tasks = workloads.catalogue()
     while not done():
         number = next(numbers)
         task = tasks[number % len(tasks)]
@@ -139,10 +139,10 @@ def _paced(rate: float) -> Due:
 
 
 async def _play(address: str, numbers: Iterator[int], due: Due, done: Callable[[Seen], bool]) -> Seen:
-    seen = Seen()
+    seen, tasks = Seen(), workloads.mix()
     async with AsyncArenaClient(address) as arena, asyncio.TaskGroup() as group:
         for _ in range(_PLAYERS):
-            group.create_task(_player(arena, numbers, due, seen, lambda: done(seen)))
+            group.create_task(_player(arena, tasks, numbers, due, seen, lambda: done(seen)))
     return seen
 
 

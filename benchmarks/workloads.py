@@ -16,6 +16,11 @@ def catalogue() -> list[Task]:
     return list(load_catalogue([DEFAULT_TASKS]))
 
 
+def mix() -> list[Task]:
+    """Returns every twelfth task of the catalogue, whose order is by category: some of each."""
+    return catalogue()[::12]
+
+
 def doubles(calls: int = 8) -> tuple[str, wire.Suite]:
     """Returns a short program and a suite of `calls` cheap tests, most of them hidden."""
     suite = wire.Suite(reference_code=_DOUBLE)

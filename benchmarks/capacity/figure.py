@@ -32,19 +32,20 @@ def draw(file: Path, durations: Durations, think: Distribution, scales: Sequence
     for episodes in scales:
         rate = offered_rate(episodes, think.mean, durations.stages["total"].mean)
         left.axvline(rate, color="#c44e52", linestyle="--", linewidth=1)
-        left.text(rate, -0.7, f"{episodes:,}", color="#c44e52", ha="center", fontsize=8)
+        place = left.get_xaxis_transform()
+        left.text(rate, 1.01, f"{episodes:,}", color="#c44e52", ha="center", fontsize=8, transform=place)
     planned = plan(_EPISODES, think, durations)
-    loads, middles, lates = [], [], []
-    for load in _LOADS:
-        deployment = replace(planned, episodes=round(load * _EPISODES))
+    episodes_at_a_time = [round(load * _EPISODES) for load in _LOADS]
+    middles, lates = [], []
+    for episodes in episodes_at_a_time:
+        deployment = replace(planned, episodes=episodes)
         outcome = simulate(deployment, durations, warm_up=60, seconds=240)
-        loads.append(outcome.rate)
         middles.append(outcome.percentile(0.5))
         lates.append(outcome.percentile(0.99))
-    right.plot(loads, middles, "o-", label="p50", color="#4878a8")
-    right.plot(loads, lates, "o-", label="p99", color="#c44e52")
+    right.plot(episodes_at_a_time, middles, "o-", label="p50", color="#4878a8")
+    right.plot(episodes_at_a_time, lates, "o-", label="p99", color="#c44e52")
     right.set_yscale("log")
-    right.set_xlabel(f"steps a second, planned for {_EPISODES:,} episodes")
+    right.set_xlabel(f"episodes at a time, on what is planned for {_EPISODES:,}")
     right.set_ylabel("seconds of a step")
     right.legend()
     figure.savefig(file, format="svg", metadata={"Date": None})

@@ -24,7 +24,6 @@ from services.env.transactions import open_database
 
 STEPS_AN_EPISODE = 4
 """The last one is the reference solution, the others fail tests."""
-_EVERY = 12  # of the catalogue, whose order is by category: some of each
 _STAGES = ("provision", "execute", "judge", "store")
 _STAGE = 'codearena_step_duration_seconds_sum{{stage="{}"}}'
 
@@ -91,7 +90,7 @@ def stand(backend: str) -> Iterator[Stand]:
 def durations_of(place: Stand, steps: int) -> Durations:
     """Measures costs and stages with one client, after a warm-up that sees every task of the mix."""
     numbers = itertools.count()
-    asyncio.run(_play(place, 1, numbers, len(_tasks()), 1))
+    asyncio.run(_play(place, 1, numbers, len(workloads.mix()), 1))
     before, rows = place.cpu_seconds(), asyncio.run(_bytes(place.url))
     load = asyncio.run(_play(place, 1, numbers, steps))
     after, bytes_then = place.cpu_seconds(), asyncio.run(_bytes(place.url))
@@ -113,7 +112,7 @@ def load_of(place: Stand, clients: int, steps: int) -> Load:
 async def _play(
     place: Stand, clients: int, numbers: Iterator[int], steps: int, steps_an_episode: int = STEPS_AN_EPISODE
 ) -> Load:
-    tasks = _tasks()
+    tasks = workloads.mix()
     took: list[float] = []
     busy, own, started = _machine_cpu(), place.cpu_seconds().total, time.perf_counter()
 
@@ -136,7 +135,7 @@ async def _play(
 async def _stages(place: Stand, numbers: Iterator[int], steps: int) -> dict[str, list[float]]:
     """Plays on and looks at env's own account after each step."""
     found: dict[str, list[float]] = {stage: [] for stage in _STAGES}
-    tasks, before = _tasks(), await asyncio.to_thread(_account, place.env)
+    tasks, before = workloads.mix(), await asyncio.to_thread(_account, place.env)
     async with AsyncArenaClient(place.env.address) as arena:
         while len(found["execute"]) < steps:
             number = next(numbers)
@@ -149,10 +148,6 @@ async def _stages(place: Stand, numbers: Iterator[int], steps: int) -> dict[str,
                     found[stage].append(after[stage] - before[stage])
                 before = after
     return found
-
-
-def _tasks() -> list[Task]:
-    return workloads.catalogue()[::_EVERY]
 
 
 def _account(env: Running) -> dict[str, float]:
