@@ -7,10 +7,10 @@ TAG ?= dev
 # Tests that load the machine, or look closely at what a program costs.
 ALONE := tests/executor tests/e2e/test_efficiency.py
 
-.PHONY: help setup demo serve test check format bench protos images dashboard clean
+.PHONY: help setup demo serve test test-kubernetes check manifests format bench protos images dashboard clean
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 setup: $(STAMP) ## Make .venv with everything in it
 
@@ -36,6 +36,12 @@ test: setup ## Run the tests; what a machine lacks is skipped and named
 	$(BIN)/python -m pytest $(ALONE) || status=1; \
 	exit $$status
 
+test-kubernetes: setup ## Test sandboxes that are pods, on KUBECONFIG's cluster or one that LOCAL_KUBERNETES brings up
+	tools/test_kubernetes.sh
+
+manifests: setup ## Check k8s/ without a cluster
+	tools/check_manifests.sh
+
 check: setup ## Lint, types, architecture, contract, tasks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -43,6 +49,7 @@ check: setup ## Lint, types, architecture, contract, tasks
 	$(BIN)/lint-imports
 	git ls-files -z -- ":!codearena/v1" ":!tasks/security_bugs" ":!dashboard/package-lock.json" | xargs -0 $(BIN)/detect-secrets-hook
 	tools/check_protos.sh
+	tools/scan_dependencies.sh
 	$(BIN)/codearena tasks check
 
 format: setup ## Format the code
