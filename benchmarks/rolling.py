@@ -28,6 +28,7 @@ from codearena import ArenaError, AsyncArenaClient, StepCall
 from services.env.task_schema import Task
 
 SERVICES = ("executor", "judge", "env")
+_COMMAND = ".venv/bin/python -m benchmarks.rolling"
 _REPLICAS = 2
 _STEPS_AN_EPISODE = 5
 _CATEGORY = "type_errors"  # its buggy code ends soon
@@ -227,7 +228,7 @@ def measure(arguments: argparse.Namespace) -> Iterator[Figures]:
         rows.append((what, f"{len(ending)}; {median(ending):.1f}, {max(ending):.1f}; {median(starting):.1f}"))
     yield Figures(
         f"Rolling restart of every service under {arguments.clients} streams",
-        f".venv/bin/python -m benchmarks.rolling --clients {arguments.clients} --rounds {arguments.rounds}",
+        f"{_COMMAND} --clients {arguments.clients} --rounds {arguments.rounds} --settle {arguments.settle:g}",
         ("what", "figure"),
         rows,
         f"{_REPLICAS} replicas of each service, process backend, {kind}, one machine for all.",
