@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TAG ?= dev
 # Tests that load the machine, or look closely at what a program costs.
-ALONE := tests/executor tests/e2e/test_efficiency.py
+ALONE := tests/executor tests/ops/test_stack.py tests/e2e/test_efficiency.py
 
 .PHONY: help setup demo serve test test-kubernetes check manifests format bench protos images dashboard clean
 
