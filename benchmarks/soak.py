@@ -155,6 +155,7 @@ def _counts(connection: Connection) -> tuple[float, float]:
 
 
 async def _sample(running: dict[str, Running], database: Transactions, started: float) -> Sample:
+    at = time.monotonic() - started
     size, rows = await database.read(_counts)
     figures = {"database bytes": size, "database rows": rows}
     for name, process in running.items():
@@ -164,7 +165,7 @@ async def _sample(running: dict[str, Running], database: Transactions, started: 
         figures[f"{name}: descriptors"] = descriptors(process.pid)
         figures[f"{name}: processes"] = 1 + len(below)
     figures["containers"] = await asyncio.to_thread(containers_of, running["executor"].pid)
-    return Sample(time.monotonic() - started, figures)
+    return Sample(at, figures)
 
 
 async def _watch(running: dict[str, Running], url: str, started: float, end: float) -> list[Sample]:
@@ -242,6 +243,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def measure(arguments: argparse.Namespace) -> Iterator[Figures]:
     """Yields one table, and writes the same as JSON."""
+    if arguments.minutes < 1:
+        raise SystemExit("--minutes must be at least 1: in less there is nothing to compare")
     seconds = 60 * arguments.minutes
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
