@@ -65,7 +65,7 @@ def codearena(arena):
     """Runs a command against the arena; returns status, stdout and stderr."""
 
     async def run(*arguments):
-        variables = {"CODEARENA_ADDRESS": arena.address, "OPENAI_API_KEY": "none"}
+        variables = {"CODEARENA_ADDRESS": arena.address, "OPENAI_API_KEY": "none"}  # pragma: allowlist secret
         done = await asyncio.to_thread(
             CliRunner().invoke, cli, [str(argument) for argument in arguments], env=variables
         )
