@@ -60,7 +60,7 @@ def test_both_ways_to_scale_do_the_same():
 @pytest.mark.parametrize("query", ["adapter", "keda"])
 def test_the_executor_exports_what_it_is_scaled_by(query):
     registry = CollectorRegistry()
-    ExecutorMetrics(registry, "kubernetes").slots(busy=3, free=1, waiting=2)
+    ExecutorMetrics(registry, "kubernetes", lambda: 0).slots(busy=3, free=1, waiting=2)
     text = adapter_rule()["metricsQuery"] if query == "adapter" else scaled_object()["triggers"][0]["metadata"]["query"]
     selectors = re.findall(r"(codearena_\w+)\{([^}]*)\}", text)
     labels = [dict(re.findall(r'(\w+)="(\w+)"', labels)) for _, labels in selectors]

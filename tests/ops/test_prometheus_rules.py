@@ -23,7 +23,7 @@ LISTED = {
     *("OutOfMemoryRatio", "TimeoutRatio", "InfraErrorRatio", "OrphansGrowing"),
     *("IsolationCanaryFailed", "ViolationBurst"),
     *("JudgeErrorRatio", "JudgeFallbackRatio", "JudgeLatencyHigh", "JudgeCostBurn"),
-    *("TargetDown", "EpisodesLeaking", "Watchdog"),
+    *("TargetDown", "EpisodesLeaking", "Watchdog", "CertificateExpiring", "CertificateRefused"),
 }
 ALWAYS = {"Watchdog"}
 """What is never silent."""

@@ -67,6 +67,7 @@ def test_demo_plays_every_task_and_records_every_step(fake, catalogue, tmp_path)
         *("compile_score", "test_pass_ratio", "efficiency_score"),
         *("llm_correctness", "llm_security", "llm_quality"),
         *("step_penalty", "repeat_penalty", "outcome", "method"),
+        *("category", "difficulty", "sample", "complexity"),
     ]
     assert (rows[1]["efficiency_score"], rows[1]["llm_quality"], rows[1]["step_penalty"]) == ("0.8", "", "0.04")
     assert rows[1]["method"] == "builtin"
