@@ -13,13 +13,14 @@ from services.executor.docker_container import create_container
 from services.executor.docker_engine import DockerEngine
 from services.executor.docker_options import DockerOptions
 from services.executor.docker_owner import this_process
-from services.executor.docker_reaper import Reaper
 from services.executor.docker_sandbox import DockerSandbox
+from services.executor.docker_shelf import ContainerShelf
 from services.executor.docker_stream import DockerStream
 from services.executor.image import ImageInfo, ensure_image, made_from
+from services.executor.labels import NAME_PREFIX
+from services.executor.reaper import Reaper
 from services.executor.sandbox import BackendInfo, SandboxLost
 
-NAME_PREFIX = "codearena-sandbox-"
 _PING_SECONDS = 5.0
 _NO_IMAGE = "No such image"
 
@@ -34,7 +35,7 @@ class DockerBackend:
         self._options = options
         self._engine = DockerEngine(options.docker_host, options.call_timeout_seconds)
         self._owner = this_process()
-        self._reaper = Reaper(self._engine, self._owner, options.sweep_seconds)
+        self._reaper = Reaper(ContainerShelf(self._engine, self._owner), "docker", options.sweep_seconds)
         self._image: ImageInfo | None = None
         self._image_lock = asyncio.Lock()
         self._seccomp = True

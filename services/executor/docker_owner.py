@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-ROLE_LABEL = "codearena.role"
-ROLE = "sandbox"
-INSTANCE_LABEL = "codearena.executor"
+from services.executor.labels import INSTANCE_LABEL, ROLE, ROLE_LABEL
+
 _BOOT_LABEL = "codearena.executor.boot"
 _NAMESPACE_LABEL = "codearena.executor.pid-namespace"
 _PID_LABEL = "codearena.executor.pid"

@@ -7,9 +7,9 @@ from typing import cast
 
 from services.executor.docker_engine import ENGINE_ERRORS, DockerEngine
 from services.executor.docker_failure import ContainerEnd, classify_end, parse_end
-from services.executor.docker_reaper import Reaper
 from services.executor.docker_stream import DockerStream
 from services.executor.protocol import READY, read_frame
+from services.executor.reaper import Reaper
 from services.executor.sandbox import HarnessDied, SandboxLost
 
 _END_SECONDS = 5

@@ -6,14 +6,15 @@ import asyncio
 from uuid import uuid4
 
 from codearena.v1 import core_pb2
-from services.executor.docker_owner import INSTANCE_LABEL, ROLE, ROLE_LABEL
 from services.executor.kubernetes_api import PodApi
 from services.executor.kubernetes_canary import NetworkCanary
 from services.executor.kubernetes_maker import PodMaker
-from services.executor.kubernetes_reaper import PodReaper
 from services.executor.kubernetes_sandbox import WARM, KubernetesSandbox
 from services.executor.kubernetes_settings import KubernetesSettings
+from services.executor.kubernetes_shelf import PodShelf
 from services.executor.kubernetes_watch import PodWatch
+from services.executor.labels import INSTANCE_LABEL, ROLE, ROLE_LABEL
+from services.executor.reaper import Reaper
 from services.executor.rootfs import COMMAND
 from services.executor.sandbox import BackendInfo, SandboxLost
 
@@ -36,8 +37,8 @@ class KubernetesBackend:
         self._selector = f"{ROLE_LABEL}={ROLE},{INSTANCE_LABEL}={self._instance}"
         self._api = PodApi(settings)
         self._watch = PodWatch(self._api, self._selector, settings.kubernetes_watch_seconds)
-        sweep, lifetime = settings.kubernetes_sweep_seconds, settings.kubernetes_lifetime_seconds
-        self._reaper = PodReaper(self._api, self._watch, self._instance, sweep, lifetime)
+        shelf = PodShelf(self._api, self._watch, self._instance, settings.kubernetes_lifetime_seconds)
+        self._reaper = Reaper(shelf, "kubernetes", settings.kubernetes_sweep_seconds)
         self._maker = PodMaker(self._api, self._watch, self._reaper, self._instance, settings)
         self.network = NetworkCanary(self._maker, lambda: self._api.address, settings)
         self._image_id = ""

@@ -6,19 +6,18 @@ import asyncio
 from collections.abc import Sequence
 from uuid import uuid4
 
-from services.executor.docker_owner import INSTANCE_LABEL, ROLE, ROLE_LABEL
 from services.executor.kubernetes_api import PodApi
 from services.executor.kubernetes_failure import ApiRefused, cannot_start, explain, still_waits
 from services.executor.kubernetes_pod import pod_manifest
-from services.executor.kubernetes_reaper import PodReaper
 from services.executor.kubernetes_sandbox import STATE_LABEL, KubernetesSandbox
 from services.executor.kubernetes_settings import KubernetesSettings
 from services.executor.kubernetes_status import Pod
 from services.executor.kubernetes_stream import PodStream
 from services.executor.kubernetes_watch import PodWatch
+from services.executor.labels import INSTANCE_LABEL, NAME_PREFIX, ROLE, ROLE_LABEL
+from services.executor.reaper import Reaper
 from services.executor.sandbox import SandboxLost
 
-NAME_PREFIX = "codearena-sandbox-"
 _ATTACH_ATTEMPTS = 4
 _ATTACH_PAUSE_SECONDS = 0.25
 
@@ -27,7 +26,7 @@ class PodMaker:
     """Makes the pods of one executor."""
 
     def __init__(
-        self, api: PodApi, watch: PodWatch, reaper: PodReaper, instance: str, settings: KubernetesSettings
+        self, api: PodApi, watch: PodWatch, reaper: Reaper, instance: str, settings: KubernetesSettings
     ) -> None:
         self._api = api
         self._watch = watch
@@ -51,6 +50,7 @@ class PodMaker:
         labels = {ROLE_LABEL: ROLE, INSTANCE_LABEL: self._instance, STATE_LABEL: state}
         manifest = pod_manifest(name, labels, command, self._settings, resolver=resolver)
         self._reaper.keep(name)
+        self._watch.follow(name)
         making = asyncio.create_task(self._api.create(manifest))
         self._making.add(making)
         making.add_done_callback(self._making.discard)

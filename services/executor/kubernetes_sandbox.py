@@ -7,11 +7,11 @@ from typing import cast
 
 from services.executor.kubernetes_api import PodApi
 from services.executor.kubernetes_failure import ApiRefused, classify_end
-from services.executor.kubernetes_reaper import PodReaper
 from services.executor.kubernetes_status import Pod
 from services.executor.kubernetes_stream import PodStream
 from services.executor.kubernetes_watch import PodWatch
 from services.executor.protocol import READY, frame, read_frame
+from services.executor.reaper import Reaper
 from services.executor.sandbox import HarnessDied, SandboxLost
 
 STATE_LABEL = "codearena.state"
@@ -23,7 +23,7 @@ _LEASE_ATTEMPTS = 3
 class KubernetesSandbox:
     """A pod of its own for one job. Implements `services.executor.sandbox.Sandbox`."""
 
-    def __init__(self, name: str, api: PodApi, watch: PodWatch, reaper: PodReaper, stream: PodStream) -> None:
+    def __init__(self, name: str, api: PodApi, watch: PodWatch, reaper: Reaper, stream: PodStream) -> None:
         self.name = name
         self._api = api
         self._watch = watch

@@ -172,7 +172,7 @@ def test_only_the_functions_that_are_asked_for_are_mutated():
 
 PROGRAMS = [pytest.param(task.reference, id=task.id) for task in load_catalogue([ROOT / "tasks"])] + [
     pytest.param((ROOT / name).read_text(), id=name)
-    for name in ("services/executor/docker_reaper.py", "services/env/memories.py", "codearena/_transport.py")
+    for name in ("services/executor/reaper.py", "services/env/memories.py", "codearena/_transport.py")
 ]
 
 

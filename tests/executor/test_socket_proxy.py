@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from docker import APIClient
 
-from services.executor.docker_backend import NAME_PREFIX
 from services.executor.docker_container import container_config
 from services.executor.docker_engine import DockerEngine
 from services.executor.docker_options import DockerOptions
 from services.executor.docker_owner import this_process
 from services.executor.image import ensure_image
+from services.executor.labels import NAME_PREFIX
 from services.executor.sandbox import SandboxLost
 from services.executor.socket_proxy.calls import Calls, Refused
 from services.executor.socket_proxy.proxy import SocketProxy

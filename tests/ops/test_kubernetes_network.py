@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from services.executor.docker_owner import ROLE, ROLE_LABEL
+from services.executor.labels import ROLE, ROLE_LABEL
 from tests.ops.kubernetes import OVERLAYS, SANDBOXES_NAMESPACE, SERVICES_NAMESPACE, base_with, labels_of, overlay
 from tests.ops.manifests import SETTINGS, default_of
 from tests.ops.network import Peer, allows

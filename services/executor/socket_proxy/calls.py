@@ -16,7 +16,8 @@ from docker import APIClient
 
 from services.executor.docker_container import container_config
 from services.executor.docker_options import DockerOptions
-from services.executor.docker_owner import ROLE, ROLE_LABEL, this_process
+from services.executor.docker_owner import this_process
+from services.executor.labels import ROLE, ROLE_LABEL
 
 _SANDBOX = r"codearena-sandbox-[0-9a-f]{32}"
 _VERSION = re.compile(r"(/v(1\.[45]\d))?(/.*)")
