@@ -15,6 +15,8 @@ from typing import TypeVar
 from codearena._errors import ErrorReason, InvalidArgumentError
 
 _INT64_MAX = 2**63 - 1
+MAX_METHOD_CHARACTERS = 64
+"""Of who or what made a fix, as an arena takes it."""
 _MAX_TIMEOUT_SECONDS = 86_400.0
 
 _E = TypeVar("_E", bound=StrEnum)

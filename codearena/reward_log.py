@@ -1,4 +1,4 @@
-"""rewards_log.csv: a line for each graded step, written by the demo and by evaluations, read by the plots."""
+"""rewards_log.csv: a line for each step, written by the demo and by evaluations, read by the plots."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ class LoggedStep:
         category: The task's; "" if not known.
         difficulty: The task's; "" if not known.
         sample: Which episode of the task, from 0.
+        episode_id: The episode, where an arena keeps it; "" if not known. A log does not have it.
         scores: Each component's score, in [0, 1]; without those that nobody gave.
         penalties: Each penalty, as a positive number.
         outcome: What became of the program.
@@ -53,6 +54,7 @@ class LoggedStep:
     category: str = ""
     difficulty: str = ""
     sample: int = 0
+    episode_id: str = ""
     scores: Mapping[str, float] = field(default_factory=dict)
     penalties: Mapping[str, float] = field(default_factory=dict)
     outcome: str = ""
@@ -137,6 +139,7 @@ def _step(path: Path, line: int, row: Mapping[str, str | None]) -> LoggedStep:
         category=row.get("category") or "",
         difficulty=row.get("difficulty") or "",
         sample=int(number("sample") or 0),
+        episode_id=row.get("episode_id") or "",
         scores=scores,
         penalties=penalties,
         outcome=row.get("outcome") or "",

@@ -26,7 +26,7 @@ def compare(a: Path, b: Path, as_json: bool) -> None:
     Tasks are paired: each counts once, with its mean over samples. The interval is a bootstrap over tasks, p that of
     a paired permutation test.
     """
-    check_extra()
+    check_extra("numpy", "scipy")
     try:
         first, second = read_rollouts(a), read_rollouts(b)
         found = compared(first.rollouts, second.rollouts)

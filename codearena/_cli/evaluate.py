@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import click
+from click.core import ParameterSource
 
 from codearena import Difficulty, Feedback, Task, prompts
-from codearena._cli.evaluate_agents import BACKENDS, EvaluationProblem, check_extra, chosen_agent
+from codearena._cli.evaluate_agents import BACKENDS, EvaluationProblem, check_extra, check_options, chosen_agent
 from codearena._cli.evaluate_tasks import Choice, chosen_tasks, playing_arena
 from codearena._cli.evaluate_view import EvaluationView, log_lines, print_summary
 from codearena._cli.render import console, emit_json
@@ -36,7 +39,7 @@ from codearena.evaluation import (
     summarise,
 )
 from codearena.evaluation.documents import write_documents
-from codearena.evaluation.rollout_file import NAME
+from codearena.evaluation.rollout_file import NAME, rollouts_path
 
 _BACKEND_HELP: Final = """
 \b
@@ -154,7 +157,8 @@ def evaluate_agent(
 
     Exit status 0 if every episode was played to its end, 4 if some failed.
     """
-    check_extra()
+    check_extra("numpy", "scipy")
+    check_options(given["backend"], {name for name in given if _was_given(ctx, name)})
     choice = Choice(given["task_ids"], given["category"], given["difficulty"], given["split"] or "", given["pack"])
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -173,7 +177,8 @@ def evaluate_agent(
     try:
         summary = summarise(rollouts)
     except ValueError as error:
-        raise click.ClickException(f"{error}; {folder / NAME} has the reasons") from error
+        click.echo(f"codearena: {error}; {folder / NAME} has the reasons", err=True)
+        ctx.exit(EXIT_ARENA)
     write_documents(folder, rollouts, summary)
     if as_json:
         emit_json({"folder": str(folder), "summary": summary})
@@ -217,6 +222,14 @@ def _show(rollout: Rollout, name: str) -> None:
         click.echo(line)
 
 
+def _was_given(ctx: click.Context, name: str) -> bool:
+    return ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def _remaining(tasks: Sequence[Task], samples: int, finished: Sequence[Rollout]) -> list[tuple[Task, int]]:
     """Returns the episodes that are to be played, all tasks once before any is played again."""
     done = {rollout.key for rollout in finished}
@@ -225,12 +238,15 @@ def _remaining(tasks: Sequence[Task], samples: int, finished: Sequence[Rollout])
 
 def _settings(given: Mapping[str, Any], name: str, tasks: Sequence[Task]) -> dict[str, Any]:
     """Returns all that the figures depend on."""
-    ids = sorted(task.task_id for task in tasks)
+    shown = sorted([task.task_id, prompts.first_message(task)] for task in tasks)
+    server = urlsplit(given["base_url"] or "") if given["backend"] == "openai" else urlsplit("")
     names = ("backend", "samples", "seed", "max_turns", "feedback", "hints")
     sampling = ("temperature", "max_tokens") if given["backend"] in ("openai", "hf") else ()
     return {key: given[key] for key in (*names, *sampling)} | {
         "agent": name,
-        "tasks": len(ids),
-        "tasks_sha256": hashlib.sha256("\n".join(ids).encode()).hexdigest(),
+        "server": f"{server.hostname or ''}{f':{server.port}' if server.port else ''}{server.path}",
+        "replayed_sha256": _digest(rollouts_path(given["source"])) if given["backend"] == "replay" else "",
+        "tasks": len(shown),
+        "tasks_sha256": hashlib.sha256(json.dumps(shown).encode()).hexdigest(),
         "prompts": prompts.VERSION,
     }

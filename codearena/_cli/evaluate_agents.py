@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib.util
 import os
 import shlex
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import Any, Final
 
 import click
@@ -17,10 +18,38 @@ from codearena.evaluation import Agent, BuiltinAgent, CommandAgent, ReplayAgent,
 BACKENDS: Final = ("builtin", "openai", "hf", "command", "replay")
 
 
+_USED_BY: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
+    {
+        "model": ("openai", "hf"),
+        "base_url": ("openai",),
+        "command": ("command",),
+        "source": ("replay",),
+        "temperature": ("openai", "hf"),
+        "max_tokens": ("openai", "hf"),
+        "prices": ("openai",),
+        "retries": ("openai",),
+        "answer_timeout": ("openai", "command"),
+    }
+)
+
+
 class EvaluationProblem(click.ClickException):
     """An evaluation that cannot begin as it was asked for."""
 
     exit_code = EXIT_USAGE
+
+
+def check_options(backend: str, named: Collection[str]) -> None:
+    """Raises `click.UsageError` for an option that the backend does not know.
+
+    Args:
+        backend: Who plays.
+        named: The options that were given on the command line, by the names of their parameters.
+    """
+    for name, backends in _USED_BY.items():
+        if name in named and backend not in backends:
+            option = "--from" if name == "source" else f"--{name.replace('_', '-')}"
+            raise click.UsageError(f"{option} is for --backend {' or '.join(backends)}, not {backend}")
 
 
 @asynccontextmanager
@@ -47,6 +76,7 @@ async def chosen_agent(given: Mapping[str, Any]) -> AsyncIterator[tuple[Agent, s
             raise EvaluationProblem(f"cannot load {model}: {str(error).splitlines()[0]}") from error
         yield agent, model
     else:
+        check_extra("openai")
         from codearena.evaluation.openai_agent import OpenAIAgent
 
         model = _needed(given, "model")
@@ -78,8 +108,8 @@ def _needed(given: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401
     return value
 
 
-def check_extra() -> None:
-    """Raises `EvaluationProblem` where a package is missing that the figures need."""
-    for package in ("numpy", "scipy", "openai"):
+def check_extra(*packages: str) -> None:
+    """Raises `EvaluationProblem` where a package is missing."""
+    for package in packages:
         if importlib.util.find_spec(package) is None:
             raise EvaluationProblem(f"this needs {package}, of the extra `eval`")

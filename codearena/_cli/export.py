@@ -67,9 +67,8 @@ class ExportProblem(click.ClickException):
 @click.option(
     "--per-task",
     type=click.IntRange(1),
-    default=MOST_PER_TASK,
-    show_default=True,
-    help="With --as: how many of one task at most.",
+    default=None,
+    help=f"With --as: how many of one task at most [{MOST_PER_TASK}].",
 )
 @connection_options(hidden=True)
 @pass_session
@@ -83,7 +82,7 @@ def export(
     form: str | None,
     source: Path | None,
     least: float | None,
-    per_task: int,
+    per_task: int | None,
 ) -> None:
     """Write the stored steps to FILE, oldest first.
 
@@ -94,12 +93,17 @@ def export(
     if form is not None:
         if path.suffix.lower() != ".jsonl":
             raise click.BadParameter(f"{path.name} must end in .jsonl with --as", param_hint="FILE")
+        if with_fixes:
+            raise click.UsageError("examples hold the code; --with-fixes goes without --as")
         rollouts = _rollouts(session, source, run_id, since, until)
-        count = write_examples(path, form, rollouts, least, per_task)
+        try:
+            count = write_examples(path, form, rollouts, least, per_task or MOST_PER_TASK)
+        except OSError as error:
+            raise _unwritable(path, error) from error
         console().print(f"{count} examples in {path}", soft_wrap=True)
         return
-    if source is not None or least is not None:
-        raise click.UsageError("--from and --least go with --as")
+    if source is not None or least is not None or per_task is not None:
+        raise click.UsageError("--from, --least and --per-task go with --as")
     kind = _FORMATS.get(path.suffix.lower())
     if kind is None:
         raise click.BadParameter(f"{path.name} must end in .csv or .parquet", param_hint="FILE")
@@ -116,8 +120,12 @@ def export(
             "Parquet needs pyarrow, the extra `export`: pip install pyarrow, or name a .csv file"
         ) from error
     except OSError as error:
-        raise ExportProblem(f"cannot write {path}: {error.strerror or error}") from error
+        raise _unwritable(path, error) from error
     console().print(f"{count} steps in {path}", soft_wrap=True)
+
+
+def _unwritable(path: Path, error: OSError) -> ExportProblem:
+    return ExportProblem(f"cannot write {path}: {error.strerror or error}")
 
 
 def _rollouts(

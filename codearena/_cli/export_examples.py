@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-import click
-
 from codearena._files import replacing
 from codearena.evaluation import Rollout
 from codearena.evaluation.examples import LEAST_MARGIN, LEAST_REWARD, imitations, preferences
@@ -25,6 +23,9 @@ def write_examples(path: Path, form: str, rollouts: Sequence[Rollout], least: fl
         rollouts: Where they are taken from.
         least: The reward of an answer, or the difference of a pair; None for the default.
         most_per_task: How many of one task at most.
+
+    Raises:
+        OSError: It cannot be written.
     """
     if form == "sft":
         wanted = LEAST_REWARD if least is None else least
@@ -33,11 +34,8 @@ def write_examples(path: Path, form: str, rollouts: Sequence[Rollout], least: fl
         wanted = LEAST_MARGIN if least is None else least
         records = preferences(rollouts, least_margin=wanted, most_per_task=most_per_task)
     count = 0
-    try:
-        with replacing(path) as draft, draft.open("w", encoding="utf-8") as file:
-            for record in records:
-                file.write(json.dumps(record, ensure_ascii=False) + "\n")
-                count += 1
-    except OSError as error:
-        raise click.ClickException(f"cannot write {path}: {error.strerror or error}") from error
+    with replacing(path) as draft, draft.open("w", encoding="utf-8") as file:
+        for record in records:
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+            count += 1
     return count

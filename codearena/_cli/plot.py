@@ -94,6 +94,7 @@ def _logged(step: StepRecord) -> LoggedStep:
         task_id=step.task_id,
         step=step.step,
         reward=step.reward,
+        episode_id=step.episode_id,
         timestamp=step.created_at.isoformat(timespec="milliseconds"),
         category=step.category,
         difficulty=step.difficulty.value,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from codearena import ArenaClient, ModelUsage, Outcome, Proposal, StepResult, Task
+from codearena._checks import MAX_METHOD_CHARACTERS
 
 DEMO_TASKS: Final = (
     *("easy-1", "medium-1", "hard-1"),
@@ -16,7 +17,6 @@ DEMO_TASKS: Final = (
 """The tasks that show what there is, and that the built-in agent can solve."""
 
 MAX_ROUNDS: Final = 5
-_MAX_METHOD_CHARACTERS = 64
 _FILE_METHOD = "file"
 
 
@@ -69,7 +69,7 @@ def play_rounds(arena: ArenaClient, task_id: str, start: str | None = None, run_
                 yield Round(last, proposal, None)
                 return
             last = proposal.code
-            yield Round(last, proposal, episode.step(last, method=proposal.method[:_MAX_METHOD_CHARACTERS]))
+            yield Round(last, proposal, episode.step(last, method=proposal.method[:MAX_METHOD_CHARACTERS]))
 
 
 def until_solved(rounds: Iterator[Round]) -> Iterator[Round]:

@@ -161,18 +161,20 @@ class CommandAgent:
         if process.returncode:
             last = err.decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
             raise AgentError(f"{self._arguments[0]} ended with status {process.returncode}: {last[0][:300]}")
-        return Reply(out.decode(errors="replace"), method=Path(self._arguments[0]).name[:64])
+        return Reply(out.decode(errors="replace"), method=Path(self._arguments[0]).name)
 
 
 class ReplayAgent:
     """Answers as recorded rollouts did, to grade the same answers again.
 
     Args:
-        rollouts: They. An episode that is not among them fails.
+        rollouts: They. An episode that is not among them, or failed itself, fails.
     """
 
     def __init__(self, rollouts: Sequence[Rollout]) -> None:
-        self._rollouts: Mapping[tuple[str, int], Rollout] = {rollout.key: rollout for rollout in rollouts}
+        self._rollouts: Mapping[tuple[str, int], Rollout] = {
+            rollout.key: rollout for rollout in rollouts if not rollout.failure
+        }
 
     async def answer(self, request: Request) -> Reply | None:
         """Returns the answer of the same episode and turn; None after the last one."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from codearena._files import replacing
-from codearena.evaluation.rollouts import Answer, Rollout
+from codearena.evaluation.rollouts import Rollout
 from codearena.evaluation.summary import Summary
 from codearena.reward_log import LoggedStep, RewardLog
 
@@ -23,21 +23,20 @@ def write_documents(folder: Path, rollouts: Sequence[Rollout], summary: Summary)
 
 
 def logged_steps(rollouts: Sequence[Rollout]) -> Iterator[LoggedStep]:
-    """Yields the graded turns of rollouts that count."""
+    """Yields every answer of rollouts that count; what was not graded has its kind as the outcome, and earns 0."""
     for rollout in rollouts:
         for turn in rollout.turns:
-            if turn.answer is Answer.GRADED:
-                yield LoggedStep(
-                    task_id=rollout.task_id,
-                    step=turn.number,
-                    reward=turn.reward,
-                    timestamp=turn.at,
-                    category=rollout.category,
-                    difficulty=rollout.difficulty,
-                    sample=rollout.sample,
-                    scores=turn.scores,
-                    penalties=turn.penalties,
-                    outcome=turn.outcome,
-                    complexity=turn.complexity,
-                    method=turn.method,
-                )
+            yield LoggedStep(
+                task_id=rollout.task_id,
+                step=turn.number,
+                reward=turn.reward,
+                timestamp=turn.at,
+                category=rollout.category,
+                difficulty=rollout.difficulty,
+                sample=rollout.sample,
+                scores=turn.scores,
+                penalties=turn.penalties,
+                outcome=turn.outcome or turn.answer.value.upper(),
+                complexity=turn.complexity,
+                method=turn.method,
+            )

@@ -48,4 +48,4 @@ class HuggingFaceAgent:
         text = str(generated["generated_text"])
         count = self._pipeline.tokenizer
         prompt = count.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=True)
-        return Reply(text, None, self._model[-64:], len(prompt["input_ids"]), len(count(text)["input_ids"]))
+        return Reply(text, None, self._model, len(prompt["input_ids"]), len(count(text)["input_ids"]))

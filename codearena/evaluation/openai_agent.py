@@ -77,7 +77,7 @@ class OpenAIAgent:
         read = completion.usage.prompt_tokens if completion.usage else 0
         written = completion.usage.completion_tokens if completion.usage else 0
         cost = (read * self._prices[0] + written * self._prices[1]) / _PER_MILLION
-        return Reply(text, None, self._model[:64], read, written, cost)
+        return Reply(text, None, self._model, read, written, cost)
 
     async def __aenter__(self) -> Self:
         return self

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
 from codearena import prompts
 from codearena._aio import AsyncArenaClient, AsyncEpisode
+from codearena._checks import MAX_METHOD_CHARACTERS
 from codearena._enums import Feedback
-from codearena._errors import ErrorReason, InvalidArgumentError
+from codearena._errors import ArenaError, ErrorReason, InvalidArgumentError
 from codearena._models import StepResult, Task
 from codearena.evaluation.agents import Agent, Message, Reply, Request
 from codearena.evaluation.rollouts import MAX_REPLY_CHARACTERS, Answer, Rollout, Turn
@@ -62,6 +64,9 @@ async def play(arena: AsyncArenaClient, agent: Agent, task: Task, sample: int, t
             messages += [Message("assistant", turn.reply), Message("user", said)]
             if episode.done:
                 break
+        with suppress(ArenaError):  # every answer is graded; an episode that stays open ends by itself
+            await episode.close()
+        episode.done = True
     return Rollout(task.task_id, sample, task.category, task.difficulty.value, tuple(turns), prompt=prompt)
 
 
@@ -71,7 +76,7 @@ async def _grade(episode: AsyncEpisode, reply: Reply, number: int, seconds: floa
     if not code.strip():
         return _turn(reply, number, seconds, "", Answer.NO_CODE), prompts.NO_CODE
     try:
-        result = await episode.step(code, method=reply.method)
+        result = await episode.step(code, method=reply.method[:MAX_METHOD_CHARACTERS])
     except InvalidArgumentError as error:
         if error.reason not in _OF_THE_AGENT:
             raise
@@ -96,7 +101,7 @@ def _turn(
         answer=answer,
         reply=reply.text[:MAX_REPLY_CHARACTERS],
         code=code,
-        method=reply.method,
+        method=reply.method[:MAX_METHOD_CHARACTERS],
         reason=reason,
         prompt_tokens=reply.prompt_tokens,
         completion_tokens=reply.completion_tokens,

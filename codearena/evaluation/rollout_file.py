@@ -33,14 +33,18 @@ class Recorded:
     rollouts: tuple[Rollout, ...]
 
 
+def rollouts_path(path: Path) -> Path:
+    """Returns the file of rollouts that a path stands for: itself, or the one in its folder."""
+    return path / NAME if path.is_dir() else path
+
+
 def read_rollouts(path: Path) -> Recorded:
     """Reads a file of rollouts, or that of a folder. A last line that is cut off is passed over.
 
     Raises:
         RolloutFileError: There is none, or it is damaged.
     """
-    path = path / NAME if path.is_dir() else path
-    recorded, _ = _read(path)
+    recorded, _ = _read(rollouts_path(path))
     return recorded
 
 

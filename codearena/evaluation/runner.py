@@ -11,7 +11,6 @@ from codearena._errors import (
     ArenaError,
     DeadlineExceededError,
     InternalError,
-    QuotaExceededError,
     RetryableError,
 )
 from codearena._models import Task
@@ -53,7 +52,7 @@ async def evaluate(
     """
     remaining = iter(episodes)
     running: set[asyncio.Task[Rollout]] = set()
-    failures = 0
+    failures, last_failure = 0, ""
     try:
         while True:
             while len(running) < concurrency and (episode := next(remaining, None)) is not None:
@@ -61,12 +60,17 @@ async def evaluate(
             if not running:
                 return
             done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                rollout = await task
-                failures = failures + 1 if rollout.failure else 0
-                yield rollout
-                if failures >= most_failures:
-                    raise TooManyFailures(f"{failures} episodes failed one after the other: {rollout.failure}")
+            ended = await asyncio.gather(*done, return_exceptions=True)
+            for rollout in ended:
+                if isinstance(rollout, Rollout):
+                    failures = failures + 1 if rollout.failure else 0
+                    last_failure = rollout.failure or last_failure
+                    yield rollout
+            for error in ended:
+                if isinstance(error, BaseException):
+                    raise error
+            if failures >= most_failures:
+                raise TooManyFailures(f"{failures} episodes failed one after the other: {last_failure}")
     finally:
         for task in running:
             task.cancel()
@@ -88,7 +92,7 @@ async def _play(arena: AsyncArenaClient, agent: Agent, task: Task, sample: int, 
 
 
 def _wait_seconds(error: ArenaError) -> float:
-    asked = error.retry_after_seconds if isinstance(error, RetryableError | QuotaExceededError) else 1.0
+    asked = error.retry_after_seconds if isinstance(error, RetryableError) else 1.0
     return min(asked, _MAX_WAIT_SECONDS)
 
 

@@ -41,12 +41,12 @@ def grouped(steps: Iterable[LoggedStep], key: Callable[[LoggedStep], K]) -> dict
 def episodes(steps: Iterable[LoggedStep]) -> list[list[LoggedStep]]:
     """Returns the steps of each episode, episodes by the time of their last step.
 
-    A log names no episodes: a step that does not follow on the last one of its task and sample begins a new one.
+    Where a step names no episode, one that does not follow on the last one of its task and sample begins a new one.
     """
     found: list[list[LoggedStep]] = []
-    current: dict[tuple[str, int], list[LoggedStep]] = {}
+    current: dict[tuple[str, str, int], list[LoggedStep]] = {}
     for step in in_order(steps):
-        key = (step.task_id, step.sample)
+        key = (step.episode_id, step.task_id, step.sample)
         before = current.get(key)
         if before is None or step.step <= before[-1].step:
             before = current[key] = []

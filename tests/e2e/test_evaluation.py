@@ -113,7 +113,7 @@ async def test_a_model_is_told_what_failed_and_is_summed_up(evaluated, model, tm
     with (tmp_path / "out" / "rewards_log.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["task_id"], row["step"], row["outcome"], row["method"]) for row in rows] == [
-        (task_id, "2", "PASSED", "m") for task_id in THREE
+        (task_id, step, outcome, "m") for task_id in THREE for step, outcome in (("1", "NO_CODE"), ("2", "PASSED"))
     ]
 
 
@@ -204,6 +204,53 @@ async def test_other_settings_are_refused(evaluated, tmp_path):
     assert "was begun with other settings: seed was 0 and is 5" in err
 
 
+async def test_another_server_is_another_evaluation(evaluated, codearena, tmp_path):
+    await evaluated(tmp_path / "out")
+    status, _, err = await codearena(
+        *("eval", "--backend", "openai", "--base-url", "http://127.0.0.1:9/v1", "--model", "m"),
+        *("--out", tmp_path / "out", *ONLY),
+    )
+    assert status == 2
+    assert "server was" in err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--model", "m"), "--model is for --backend openai or hf, not builtin"),
+        (("--backend", "replay", "--command", "x"), "--command is for --backend command, not replay"),
+        (("--backend", "openai"), "--backend openai needs --model"),
+    ],
+)
+async def test_an_option_that_would_do_nothing_is_refused(codearena, tmp_path, options, said):
+    status, _, err = await codearena("eval", *options, "--task", "easy-1", "--out", tmp_path / "out")
+    assert status == 2
+    assert said in err
+
+
+async def test_where_every_episode_failed_there_is_no_figure(evaluated, model, tmp_path):
+    model.script = lambda request, number: Reply({"error": {"message": "down"}}, 503)
+    status, summary, err = await evaluated(tmp_path / "out", "--task", "easy-1", "--retries", "0")
+    assert (status, summary) == (4, None)
+    assert "no rollout counts" in err
+
+
+async def test_what_failed_is_no_zero_when_it_is_replayed(evaluated, codearena, model, tmp_path):
+    def half(request, number):
+        return Reply({}, 503) if task_of(request)["id"] == "medium-1" else right(request, number)
+
+    model.script = half
+    status, _, _ = await evaluated(tmp_path / "first", *ONLY, "--retries", "0")
+    assert status == 4
+    status, out, _ = await codearena(
+        *("eval", "--backend", "replay", "--from", tmp_path / "first", "--out", tmp_path / "second", "--json"), *ONLY
+    )
+    summary = json.loads(out)["summary"]
+    assert (status, summary["rollouts"], summary["solved"]["mean"]) == (4, 2, 1.0)
+    ((reason, _),) = summary["failed"].items()
+    assert "no recorded rollout of medium-1" in reason
+
+
 async def test_a_wrong_key_is_given_up_soon(evaluated, model, tmp_path):
     model.script = lambda request, number: Reply({"error": {"message": "no such key"}}, 401)
     status, summary, err = await evaluated(tmp_path / "out", *ONLY, "--most-failures", "2")
@@ -252,7 +299,7 @@ async def test_plots_of_an_evaluation(evaluated, codearena, model, tmp_path):
     await evaluated(tmp_path / "out", *ONLY)
     status, out, err = await codearena("plot", tmp_path / "out", "--out", tmp_path / "charts", "--json")
     assert status == 0, err
-    assert json.loads(out)["steps"] == 3
+    assert json.loads(out)["steps"] == 6
     assert len(CHARTS) == 10
     for name in CHARTS:
         assert (tmp_path / "charts" / f"{name}.png").read_bytes().startswith(b"\x89PNG")

@@ -6,6 +6,8 @@ from math import comb
 import pytest
 
 from codearena.evaluation import Answer, Rollout, RolloutFile, RolloutFileError, Turn, compare, read_rollouts, summarise
+from codearena.plots.series import solved_by_turn
+from codearena.reward_log import LoggedStep
 
 
 def turn(number, reward, *, passed=False, repeated=False):
@@ -117,6 +119,15 @@ def test_a_file_holds_what_was_written(tmp_path):
     recorded = read_rollouts(tmp_path)
     assert recorded.settings == {"seed": 1}
     assert recorded.rollouts == (solved("a", 0), unsolved("b", 0))
+
+
+def test_charts_keep_concurrent_episodes_of_a_task_apart():
+    steps = [
+        LoggedStep("t", step, 0.5, f"2026-01-01T00:00:{10 * step + number}", episode_id=f"e{number}", outcome=outcome)
+        for step, outcome in ((1, "TESTS_FAILED"), (2, "PASSED"))
+        for number in range(8)
+    ]
+    assert solved_by_turn(steps) == [0.0, 1.0]
 
 
 @pytest.mark.parametrize(
