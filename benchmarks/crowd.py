@@ -24,7 +24,7 @@ import grpc
 
 from benchmarks import workloads
 from benchmarks.command import main_of
-from benchmarks.figures import Figures, milliseconds
+from benchmarks.figures import Figures, milliseconds, percentile
 from benchmarks.processes import Running, resident_bytes, service
 from codearena import ArenaClient, AsyncArenaClient
 from codearena.v1 import env_service_pb2 as wire
@@ -153,11 +153,6 @@ async def _crowd(
     return seen
 
 
-def _percentile(values: Sequence[float], part: float) -> float:
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(part * len(ordered)))]
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of this benchmark."""
     parser.add_argument("--episodes", type=int, default=2000, help="episodes to open (default 2000)")
@@ -182,7 +177,7 @@ def measure(arguments: argparse.Namespace) -> Iterator[Figures]:
         ("env's memory at most, MiB", f"{seen.memory / _MIB:.0f}"),
     ]
     for what, values in (("Reset", seen.reset), ("GetState", seen.state)):
-        shown = [milliseconds(_percentile(values, part)) for part in (0.5, 0.99)]
+        shown = [milliseconds(percentile(sorted(values), part)) for part in (0.5, 0.99)]
         rows.append((f"{what}: calls; median and 99th percentile, ms", f"{len(values):,}; {', '.join(shown)}"))
     command = (
         f".venv/bin/python -m benchmarks.crowd --episodes {arguments.episodes} --streams {arguments.streams} "

@@ -62,6 +62,14 @@ def median(values: Sequence[float]) -> float:
     return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
+def percentile(ordered: Sequence[float], part: float) -> float:
+    """Returns the value that a part of an ordered sample, 0 to 1, lies under: linear between its values."""
+    where = part * (len(ordered) - 1)
+    low = min(int(where), max(len(ordered) - 2, 0))
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (where - low)
+
+
 def milliseconds(seconds: float) -> str:
     """Returns seconds as milliseconds with two digits."""
     return f"{seconds * 1000:.2f}"

@@ -27,7 +27,7 @@ from pathlib import Path
 from websockets.asyncio.client import connect
 
 from benchmarks.command import main_of
-from benchmarks.figures import Figures, milliseconds
+from benchmarks.figures import Figures, milliseconds, percentile
 from benchmarks.processes import plain_environment
 from codearena import ArenaError, AsyncArenaClient
 from codearena.openenv import AsyncOpenEnvClient
@@ -118,21 +118,29 @@ async def _crowd(url: str, count: int) -> Seen:
     async def one(number: int) -> None:
         async with connect(f"{url.replace('http', 'ws', 1)}/ws", open_timeout=60, proxy=None) as socket:
 
-            async def ask(kind: str, data: dict[str, object]) -> None:
+            async def ask(kind: str, data: dict[str, object]) -> bool:
                 await socket.send(json.dumps({"type": kind, "data": data}))
                 answer = json.loads(await socket.recv())
                 if answer["type"] == "error":
                     seen.errors[answer["data"]["code"]] += 1
+                return bool(answer["type"] != "error")
 
             await ask("reset", {"task_id": _TASK})
             await everybody.wait()
             for step in range(_STEPS):
                 started = time.perf_counter()
-                await ask("step", {"proposed_fix": f"def order_line(*a):\n    return '{number} {step}'\n"})
-                seen.steps.append(time.perf_counter() - started)
+                if await ask("step", {"proposed_fix": f"def order_line(*a):\n    return '{number} {step}'\n"}):
+                    seen.steps.append(time.perf_counter() - started)
             await socket.send('{"type": "close"}')
 
-    results = await asyncio.gather(*(one(number) for number in range(count)), return_exceptions=True)
+    async def tried(number: int) -> None:
+        try:
+            await one(number)
+        except BaseException:
+            await everybody.abort()  # nobody is to wait for one who will not come
+            raise
+
+    results = await asyncio.gather(*(tried(number) for number in range(count)), return_exceptions=True)
     seen.errors.update(type(result).__name__ for result in results if isinstance(result, BaseException))
     return seen
 
@@ -174,11 +182,16 @@ def measure(arguments: argparse.Namespace) -> Iterator[Figures]:
             command,
             ("a step of a fix that is known", "p50 ms", "p95 ms", "ratio of p50"),
             [
-                ("by gRPC", milliseconds(statistics.median(direct)), milliseconds(_quantile(direct, 0.95)), "1.00"),
+                (
+                    "by gRPC",
+                    milliseconds(statistics.median(direct)),
+                    milliseconds(percentile(sorted(direct), 0.95)),
+                    "1.00",
+                ),
                 (
                     "through the gateway",
                     milliseconds(statistics.median(through)),
-                    milliseconds(_quantile(through, 0.95)),
+                    milliseconds(percentile(sorted(through), 0.95)),
                     f"{statistics.median(through) / statistics.median(direct):.2f}",
                 ),
             ],
@@ -199,12 +212,9 @@ def measure(arguments: argparse.Namespace) -> Iterator[Figures]:
         )
 
 
-def _quantile(values: list[float], share: float) -> float:
-    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
-
-
 def _spread(values: list[float]) -> tuple[str, str]:
-    return milliseconds(_quantile(values, 0.5)), milliseconds(_quantile(values, 0.99))
+    ordered = sorted(values)
+    return milliseconds(percentile(ordered, 0.5)), milliseconds(percentile(ordered, 0.99))
 
 
 if __name__ == "__main__":

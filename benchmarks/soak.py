@@ -24,10 +24,9 @@ from pathlib import Path
 from sqlalchemy import Connection, text
 
 from benchmarks import workloads
-from benchmarks.capacity.durations import percentile
 from benchmarks.command import BACKENDS, main_of
 from benchmarks.endurance import containers_of
-from benchmarks.figures import Figures, milliseconds
+from benchmarks.figures import Figures, milliseconds, percentile
 from benchmarks.processes import Running, descendants, descriptors, proportional_bytes, resident_bytes, service
 from benchmarks.stored import new_database
 from codearena import ArenaError, AsyncArenaClient

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import NormalDist
 
+from benchmarks.figures import percentile
+
 MEASURED = Path(__file__).with_name("measured.json")
-_POINTS = 41
+_POINTS = 401
+_NUMBERS = re.compile(r"\[[\s\d.,e-]*\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +58,6 @@ class Distribution:
         parts = [0.005 + 0.99 * point / (_POINTS - 1) for point in range(_POINTS)]
         raw = cls(tuple(math.exp(sigma * normal.inv_cdf(part)) for part in parts))
         return cls(tuple(value * mean / raw.mean for value in raw.quantiles))
-
-
-def percentile(ordered: Sequence[float], part: float) -> float:
-    """Returns the value that a part of an ordered sample, 0 to 1, lies under: linear between its values."""
-    where = part * (len(ordered) - 1)
-    low = min(int(where), max(len(ordered) - 2, 0))
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (where - low)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +125,8 @@ def save(found: Mapping[str, Durations], how: str, file: Path = MEASURED) -> Non
     """Writes what was measured, beside how; keeps the other backends that the file has."""
     kept = json.loads(file.read_text(encoding="utf-8"))["backends"] if file.exists() else {}
     kept |= {name: _plain(durations, how) for name, durations in found.items()}
-    file.write_text(json.dumps({"backends": kept}, indent=1) + "\n", encoding="utf-8")
+    text = json.dumps({"backends": kept}, indent=1)
+    file.write_text(_NUMBERS.sub(lambda found: " ".join(found.group().split()), text) + "\n", encoding="utf-8")
 
 
 def _plain(durations: Durations, how: str) -> dict[str, object]:

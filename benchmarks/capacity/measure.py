@@ -19,8 +19,10 @@ from benchmarks.capacity.durations import Costs, Distribution, Durations
 from benchmarks.processes import Running, service, tree_cpu_seconds
 from benchmarks.stored import new_database
 from codearena import AsyncArenaClient
+from services.common.errors import StartError
 from services.env.task_schema import Task
 from services.env.transactions import open_database
+from tests.postgres import programs
 
 STEPS_AN_EPISODE = 4
 """The last one is the reference solution, the others fail tests."""
@@ -34,14 +36,14 @@ class Stand:
 
     Attributes:
         env, executor, judge: Its services.
-        postmaster: PostgreSQL's process, which has the others below it; None with another database.
+        postmaster: PostgreSQL's process, which has the others below it.
         url: Of the database.
     """
 
     env: Running
     executor: Running
     judge: Running
-    postmaster: int | None
+    postmaster: int
     url: str
 
     def cpu_seconds(self) -> Costs:
@@ -51,7 +53,7 @@ class Stand:
             env=tree_cpu_seconds(self.env.pid),
             executor=tree_cpu_seconds(self.executor.pid),
             judge=tree_cpu_seconds(self.judge.pid),
-            database=0.0 if self.postmaster is None else tree_cpu_seconds(self.postmaster),
+            database=tree_cpu_seconds(self.postmaster),
         )
 
 
@@ -74,7 +76,9 @@ class Load:
 
 @contextlib.contextmanager
 def stand(backend: str) -> Iterator[Stand]:
-    """Runs an arena while the block runs."""
+    """Runs an arena while the block runs. Raises StartError where no PostgreSQL server is installed."""
+    if programs() is None:
+        raise StartError("what a step costs the database is measured on PostgreSQL, and none is installed")
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         url, _ = stack.enter_context(new_database(folder))
@@ -83,7 +87,7 @@ def stand(backend: str) -> Iterator[Stand]:
         addresses = {f"CODEARENA_{part.upper()}_ADDRESS": peer.address for part, peer in peers.items()}
         env = stack.enter_context(service("env", folder, {**addresses, "CODEARENA_DATABASE_URL": url}))
         pid_file = folder / "postgresql" / "data" / "postmaster.pid"
-        postmaster = int(pid_file.read_text().splitlines()[0]) if pid_file.exists() else None
+        postmaster = int(pid_file.read_text().splitlines()[0])
         yield Stand(env, peers["executor"], peers["judge"], postmaster, url)
 
 
@@ -91,15 +95,15 @@ def durations_of(place: Stand, steps: int) -> Durations:
     """Measures costs and stages with one client, after a warm-up that sees every task of the mix."""
     numbers = itertools.count()
     asyncio.run(_play(place, 1, numbers, len(workloads.mix()), 1))
-    before, rows = place.cpu_seconds(), asyncio.run(_bytes(place.url))
+    before, bytes_before = place.cpu_seconds(), asyncio.run(_bytes(place.url))
     load = asyncio.run(_play(place, 1, numbers, steps))
-    after, bytes_then = place.cpu_seconds(), asyncio.run(_bytes(place.url))
+    after, bytes_after = place.cpu_seconds(), asyncio.run(_bytes(place.url))
     per_step = Costs(*((getattr(after, n) - getattr(before, n)) / len(load.seconds) for n in Costs.__slots__))
     stages = asyncio.run(_stages(place, numbers, steps))
     return Durations(
         {name: Distribution.of(values) for name, values in {**stages, "total": load.seconds}.items()},
         per_step,
-        (bytes_then - rows) / len(load.seconds),
+        (bytes_after - bytes_before) / len(load.seconds),
         STEPS_AN_EPISODE,
     )
 
@@ -135,7 +139,7 @@ async def _play(
 async def _stages(place: Stand, numbers: Iterator[int], steps: int) -> dict[str, list[float]]:
     """Plays on and looks at env's own account after each step."""
     found: dict[str, list[float]] = {stage: [] for stage in _STAGES}
-    tasks, before = workloads.mix(), await asyncio.to_thread(_account, place.env)
+    tasks = workloads.mix()
     async with AsyncArenaClient(place.env.address) as arena:
         while len(found["execute"]) < steps:
             number = next(numbers)
@@ -166,9 +170,6 @@ def _machine_cpu() -> float:
 
 
 async def _bytes(url: str) -> int:
-    if not url.startswith("postgres"):
-        return 0
-
     def size(connection: Connection) -> int:
         return int(connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one())
 

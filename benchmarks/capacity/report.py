@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.capacity.deployment import SLOTS, UTILISATION, Deployment, Making, plan
-from benchmarks.capacity.durations import Distribution, Durations, load, percentile, save
+from benchmarks.capacity.durations import Distribution, Durations, load, save
 from benchmarks.capacity.figure import draw
 from benchmarks.capacity.limits import NODE_STARTS, POD_START_SECONDS, SCHEDULER_STARTS, limits, need
 from benchmarks.capacity.measure import Load, durations_of, load_of, stand
 from benchmarks.capacity.simulation import Outcome, simulate
-from benchmarks.figures import Figures, milliseconds
+from benchmarks.figures import Figures, milliseconds, percentile
 
 SCALES = (10, 1_000, 100_000)
 _SPREAD = 0.8  # of the lognormal times to think: the 95th percentile is 3.7 times the median

@@ -16,7 +16,8 @@ from typing import Any, TypeAlias
 import simpy
 
 from benchmarks.capacity.deployment import Deployment
-from benchmarks.capacity.durations import Durations, percentile
+from benchmarks.capacity.durations import Durations
+from benchmarks.figures import percentile
 
 Events: TypeAlias = Generator[simpy.Event, Any, None]
 _SLICE_SECONDS = 0.004
