@@ -3,7 +3,8 @@
 Two replicas of env, of executor and of judge run as processes of their own, on one database; clients know both env
 services, and both know all the others. One after the other is told to end (SIGTERM), awaited, started again, and given
 a moment until it is known again. Clients play episodes over one stream each and hear of no restart: what they saw
-answered must be in the store, once, with the same reward.
+answered must be in the store, once, with the same reward. With sandboxes that are pods, CODEARENA_KUBERNETES_* say in
+which cluster, as `tools/test_kubernetes.sh` sets them.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
+import os
 import tempfile
 import time
 from collections import Counter
@@ -34,8 +36,8 @@ _STEPS_AN_EPISODE = 5
 _CATEGORY = "type_errors"  # its buggy code ends soon
 _PATIENCE_SECONDS = 120.0
 RUN = "rolling"
+_BACKENDS = ("process", "docker", "kubernetes")
 _SETTINGS = {
-    "CODEARENA_SANDBOX_BACKEND": "process",
     "CODEARENA_DRAIN_SECONDS": "0.5",
     "CODEARENA_GRACE_SECONDS": "30",
 }
@@ -155,7 +157,9 @@ def target(processes: list[ServiceProcess]) -> str:
     return "ipv4:" + ",".join(process.address for process in processes)
 
 
-def start_replicas(folder: Path, data: Path, url: str, stack: ExitStack) -> dict[str, list[ServiceProcess]]:
+def start_replicas(
+    folder: Path, data: Path, url: str, stack: ExitStack, backend: str = "process"
+) -> dict[str, list[ServiceProcess]]:
     """Starts two of each service, on one database; the stack ends them.
 
     Args:
@@ -163,8 +167,12 @@ def start_replicas(folder: Path, data: Path, url: str, stack: ExitStack) -> dict
         data: Their data directory, in which the sandboxes' root may be there already.
         url: Of the database.
         stack: Ends them.
+        backend: Of the sandboxes.
     """
-    variables, replicas = _SETTINGS | {"CODEARENA_DATA_DIR": str(data)}, {}
+    own = {"CODEARENA_DATA_DIR": str(data), "CODEARENA_SANDBOX_BACKEND": backend}
+    if backend == "kubernetes":
+        own |= {name: value for name, value in os.environ.items() if name.startswith("CODEARENA_KUBERNETES_")}
+    variables, replicas = _SETTINGS | own, {}
     for name in SERVICES:
         if name == "env":
             variables["CODEARENA_DATABASE_URL"] = url
@@ -200,6 +208,7 @@ def misses(seen: Seen, found: Stored) -> dict[str, int]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of this benchmark."""
+    parser.add_argument("--backend", choices=_BACKENDS, default="process", help="of the sandboxes (default process)")
     parser.add_argument("--clients", type=int, default=16, help="streaming clients (default 16)")
     parser.add_argument("--rounds", type=int, default=2, help="restarts of every process (default 2)")
     parser.add_argument("--settle", type=float, default=5.0, help="seconds between two restarts (default 5)")
@@ -211,7 +220,7 @@ def measure(arguments: argparse.Namespace) -> Iterator[Figures]:
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         url, kind = stack.enter_context(new_database(folder, arguments.database_url))
-        replicas = start_replicas(folder, folder / "data", url, stack)
+        replicas = start_replicas(folder, folder / "data", url, stack, arguments.backend)
         each = [process for name in SERVICES for process in replicas[name]] * arguments.rounds
         seen, rolls = asyncio.run(play(target(replicas["env"]), arguments.clients, each, arguments.settle))
         found = asyncio.run(stored(url, RUN))
@@ -228,10 +237,11 @@ def measure(arguments: argparse.Namespace) -> Iterator[Figures]:
         rows.append((what, f"{len(ending)}; {median(ending):.1f}, {max(ending):.1f}; {median(starting):.1f}"))
     yield Figures(
         f"Rolling restart of every service under {arguments.clients} streams",
-        f"{_COMMAND} --clients {arguments.clients} --rounds {arguments.rounds} --settle {arguments.settle:g}",
+        f"{_COMMAND} --backend {arguments.backend} --clients {arguments.clients} --rounds {arguments.rounds} "
+        f"--settle {arguments.settle:g}",
         ("what", "figure"),
         rows,
-        f"{_REPLICAS} replicas of each service, process backend, {kind}, one machine for all.",
+        f"{_REPLICAS} replicas of each service, backend {arguments.backend}, {kind}, one machine for all.",
     )
 
 

@@ -64,5 +64,5 @@ export CODEARENA_KUBERNETES_KUBECONFIG=$work/executor.kubeconfig CODEARENA_TEST_
 export CODEARENA_REQUIRE=${CODEARENA_REQUIRE:+$CODEARENA_REQUIRE,}kubernetes
 (($#)) || set -- tests/executor/test_conformance.py tests/executor/test_attacks.py \
   tests/executor/test_bad_input.py tests/executor/test_canary.py tests/executor/test_slots.py \
-  tests/executor/test_kubernetes_cluster.py
+  tests/executor/test_kubernetes_cluster.py tests/executor/test_kubernetes_rolling.py
 "$python" -m pytest -m kubernetes "$@"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 
 class RateLimit:
@@ -14,12 +14,20 @@ class RateLimit:
         per_second: Calls a second.
         burst: Calls that may be saved up while none are made.
         clock: Monotonic time in seconds.
+        sleep: Waits as many seconds.
     """
 
-    def __init__(self, per_second: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        per_second: float,
+        burst: int,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._seconds = 1.0 / per_second
         self._saved_up = burst * self._seconds
         self._clock = clock
+        self._sleep = sleep
         self._next = clock() - self._saved_up
 
     async def wait(self) -> None:
@@ -27,7 +35,7 @@ class RateLimit:
         now = self._clock()
         turn = self._next = max(self._next, now - self._saved_up) + self._seconds
         if turn > now:
-            await asyncio.sleep(turn - now)
+            await self._sleep(turn - now)
 
     def hold(self, seconds: float) -> None:
         """Makes everybody wait, as the server has asked for it."""

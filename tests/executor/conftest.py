@@ -192,12 +192,17 @@ def outcome_name(value: int) -> str:
 
 async def pods_of(executor: Executor) -> list[str]:
     """The names of an executor's pods."""
+    return await pods_with(f"codearena.executor={executor.service.chosen.backend.instance}")
+
+
+async def pods_with(labels: str) -> list[str]:
+    """The names of the pods that a label selector picks."""
     from services.executor.kubernetes_api import PodApi  # takes a second, and most runs have no cluster
 
     api = PodApi(KubernetesSettings())
     await api.open()
     try:
-        pods, _ = await api.list(f"codearena.executor={executor.service.chosen.backend.instance}")
+        pods, _ = await api.list(labels)
     finally:
         await api.close()
     return [pod.name for pod in pods]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator
-
 import pytest
 
 from services.executor.kubernetes_rate import RateLimit
@@ -24,11 +21,13 @@ class Clock:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
-    clock = Clock()
-    with monkeypatch.context() as patch:
-        patch.setattr(asyncio, "sleep", clock.sleep)
-        yield clock
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def limit(clock: Clock) -> RateLimit:
+    return RateLimit(10.0, 5, clock, clock.sleep)
 
 
 async def calls(limit: RateLimit, count: int) -> None:
@@ -36,23 +35,20 @@ async def calls(limit: RateLimit, count: int) -> None:
         await limit.wait()
 
 
-async def test_a_burst_passes_and_then_calls_come_at_their_rate(clock: Clock) -> None:
-    limit = RateLimit(10.0, 5, clock)
+async def test_a_burst_passes_and_then_calls_come_at_their_rate(limit: RateLimit, clock: Clock) -> None:
     await calls(limit, 5)
     assert clock.now == 100.0
     await calls(limit, 20)
     assert clock.now == pytest.approx(102.0)
 
 
-async def test_no_more_than_a_burst_is_saved_up(clock: Clock) -> None:
-    limit = RateLimit(10.0, 5, clock)
+async def test_no_more_than_a_burst_is_saved_up(limit: RateLimit, clock: Clock) -> None:
     clock.now += 1000.0
     await calls(limit, 15)
     assert clock.now == pytest.approx(1101.0)
 
 
-async def test_everybody_waits_where_the_server_asks_for_it(clock: Clock) -> None:
-    limit = RateLimit(10.0, 5, clock)
+async def test_everybody_waits_where_the_server_asks_for_it(limit: RateLimit, clock: Clock) -> None:
     limit.hold(3.0)
     await calls(limit, 1)
     assert clock.now == pytest.approx(103.1)
