@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import docker
 import grpc
@@ -29,6 +29,7 @@ from services.executor.service import ExecutorService
 from services.executor.settings import ExecutorSettings
 from tests.conftest import KUBERNETES
 
+T = TypeVar("T")
 DOUBLE = "def double(x):\n    return 2 * x\n"
 
 
@@ -127,6 +128,16 @@ async def until(condition: Callable[[], Any], seconds: float = 30) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it does not come true"
         await asyncio.sleep(0.02)
+
+
+async def comes_true(ask: Callable[[], Awaitable[T]], seconds: float = 90) -> T:
+    """Asks until the answer is true, and returns it; the time is only a bound for a test that fails."""
+    deadline = time.monotonic() + seconds
+    while True:
+        if found := await ask():
+            return found
+        assert time.monotonic() < deadline, "it does not come true"
+        await asyncio.sleep(0.2)
 
 
 async def refused(call: Awaitable[Any]) -> ArenaError:

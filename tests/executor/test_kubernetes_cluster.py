@@ -10,9 +10,9 @@ import json
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
@@ -26,13 +26,12 @@ from codearena import ArenaError
 from codearena.v1 import core_pb2 as core
 from services.executor.kubernetes_settings import KubernetesSettings
 from services.executor.sandbox import SandboxLost
-from tests.executor.conftest import DOUBLE, Executor, double_suite, pods_of, refused, started, until
+from tests.executor.conftest import DOUBLE, Executor, comes_true, double_suite, pods_of, refused, started, until
 from tests.executor.tcp_proxy import TcpProxy
 from tests.redis_server import free_port
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(300), pytest.mark.usefixtures("kubernetes")]
 Json = dict[str, Any]
-T = TypeVar("T")
 ENDLESS = "def double(x):\n    while True: pass\n"
 LONG = double_suite(cpu_seconds=25, wall_seconds=25)
 IDLE = b'codearena_sandbox_pool_size{backend="kubernetes",state="idle"} 2.0'
@@ -96,16 +95,6 @@ async def grade_without_end(admin: Cluster, executor: Executor) -> tuple[asyncio
     grading = asyncio.create_task(refused(executor.grade(ENDLESS, LONG)))
     (name,) = await comes_true(lambda: admin.of(executor, "leased"))
     return grading, name
-
-
-async def comes_true(ask: Callable[[], Awaitable[T]], seconds: float = 90) -> T:
-    """Asks until the answer is true, and returns it; the time is only a bound for a test that fails."""
-    deadline = time.monotonic() + seconds
-    while True:
-        if found := await ask():
-            return found
-        assert time.monotonic() < deadline, "it does not come true"
-        await asyncio.sleep(0.2)
 
 
 async def is_graded(executor: Executor) -> bool:

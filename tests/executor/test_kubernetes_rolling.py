@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import pytest
 from benchmarks.rolling import RUN, SERVICES, misses, play, start_replicas, target
 from benchmarks.stored import stored
 from services.executor.kubernetes_settings import KubernetesSettings
-from tests.executor.conftest import pods_with
+from tests.executor.conftest import comes_true, pods_with
 
 CLIENTS = 16
 SETTLE_SECONDS = 3.0
@@ -27,11 +25,12 @@ async def test_sigterm_of_each_service_under_load_loses_no_step(tmp_path: Path, 
         every = [process for name in SERVICES for process in replicas[name]]
         seen, rolls = await play(target(replicas["env"]), CLIENTS, every, SETTLE_SECONDS)
         found = await stored(url, RUN)
-    deadline = time.monotonic() + 90
-    while await pods_with("codearena.role=sandbox") and time.monotonic() < deadline:
-        await asyncio.sleep(1)
+
+    async def none_left() -> bool:
+        return not await pods_with("codearena.role=sandbox")
+
+    await comes_true(none_left)
     assert [roll.status for roll in rolls] == [0] * len(every)
     assert len(seen.rewards) >= CLIENTS
     assert seen.failures == {}
-    assert await pods_with("codearena.role=sandbox") == []
     assert {what: count for what, count in misses(seen, found).items() if count} == {}
