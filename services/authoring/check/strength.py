@@ -15,6 +15,8 @@ from services.env.task_schema import Task
 DEFAULT_CPU_SECONDS = 2.0
 """What a test may take where its task says nothing."""
 _LEAST_CPU_SECONDS, _TIMES_THE_REFERENCE = 0.2, 20.0
+_GLANCE = 3
+"""Of so many of a task's cases one is looked at first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,23 @@ async def measure(task: Task, boxes: Sandboxes, reference: wire.ExecuteResponse,
 
 
 async def _survivors(chosen: Sequence[Mutant], suite: wire.Suite, boxes: Sandboxes) -> list[str]:
+    """Returns the labels of those that pass. Most fail one of a few cases already, and are spared the others."""
+    glance = wire.Suite()
+    glance.CopyFrom(suite)
+    glance.ClearField("growth")
+    glance.ClearField("draws")
+    del glance.cases[1 + len(suite.cases) // _GLANCE :]
+    if glance.cases:
+        first = await _graded(chosen, glance, boxes)
+        chosen = [mutant for mutant, response in first if response.outcome == core.OUTCOME_PASSED]
+    return [mutant.label for mutant, response in await _graded(chosen, suite, boxes) if passes(response)]
+
+
+async def _graded(
+    chosen: Sequence[Mutant], suite: wire.Suite, boxes: Sandboxes
+) -> list[tuple[Mutant, wire.ExecuteResponse]]:
     responses = await asyncio.gather(*(boxes.grade(mutant.source, suite, fresh=False) for mutant in chosen))
-    return [mutant.label for mutant, response in zip(chosen, responses, strict=True) if passes(response)]
+    return list(zip(chosen, responses, strict=True))
 
 
 def passes(response: wire.ExecuteResponse) -> bool:
