@@ -2,6 +2,8 @@
 # Runs the executor's tests on pods of a real Kubernetes, with the rights that k8s/base gives the executor and no others.
 #
 #   tools/test_kubernetes.sh [pytest arguments]     default: conformance, attacks, bad input, and what is Kubernetes's own
+#   tools/test_kubernetes.sh -- COMMAND             runs something else with the same cluster and rights, for example
+#                                                   .venv/bin/python -m benchmarks.pods
 #
 # The cluster is the one that KUBECONFIG names, whose user may make namespaces and roles. Set CODEARENA_KUBERNETES_IMAGE
 # to a sandbox image that its nodes can pull, and CODEARENA_KUBERNETES_SECCOMP_PROFILE to the profile that they have (see
@@ -63,6 +65,11 @@ kubectl --kubeconfig "$work/executor.kubeconfig" config set-credentials "$user" 
 
 export CODEARENA_KUBERNETES_KUBECONFIG=$work/executor.kubeconfig CODEARENA_TEST_KUBERNETES=1
 export CODEARENA_REQUIRE=${CODEARENA_REQUIRE:+$CODEARENA_REQUIRE,}kubernetes
+if [[ ${1:-} == -- ]]; then
+  shift
+  "$@"
+  exit
+fi
 (($#)) || set -- tests/executor/test_conformance.py tests/executor/test_attacks.py \
   tests/executor/test_bad_input.py tests/executor/test_canary.py tests/executor/test_slots.py \
   tests/executor/test_kubernetes_cluster.py tests/executor/test_kubernetes_rolling.py
