@@ -20,7 +20,7 @@ from tests.executor.scripted_cluster import RUNNING, Json, ScriptedCluster, ende
 JOB = frame(b"a job")
 SANDBOX = {"codearena.role": "sandbox"}
 NO_LIST = '{"metadata": {"resourceVersion": "1"}, "items": [{}]}'
-LIST = r"^GET [^?]*\?(?!.*watch=)"
+LIST = r"^GET [^?]*/pods\?(?!.*watch=)"
 
 
 @pytest.fixture
