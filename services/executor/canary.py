@@ -124,6 +124,7 @@ class Canary:
         """Runs the probes and keeps what they found. One that cannot be sent tells nothing new."""
         found: Mapping[str, Sequence[str]] = {}
         try:
+            self._bait.parent.mkdir(parents=True, exist_ok=True)
             self._bait.write_text("No sandbox may read this file.\n")
             call = f"report({str(self._bait)!r}, interfaces={self._network is None})"
             printed = await self._run(f"{_SOURCE.read_text()}\n{call}\n", _LIMITS)

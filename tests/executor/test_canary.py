@@ -55,7 +55,7 @@ class Scripted:
     def __init__(self, tmp_path: Path, network: Network | None = None) -> None:
         self.printed: str | StatusError = json.dumps(NOTHING)
         self.held: list[Mapping[str, bool]] = []
-        self.canary = Canary(self._run, tmp_path, self.held.append, 1000.0, network)
+        self.canary = Canary(self._run, tmp_path / "made" / "when needed", self.held.append, 1000.0, network)
 
     async def _run(self, code: str, limits: Limits) -> str:
         if isinstance(self.printed, StatusError):
