@@ -42,18 +42,10 @@ renders() {
 
 # Debian's stable release has an old one; its successor's is a single static program, unpacked and not installed.
 unpack_kubectl() {
-  command -v apt-get >/dev/null && [ -e /etc/apt/sources.list.d/debian.sources ] || return 1
-  local apt=$PWD/.tools/apt options
-  mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
-  awk 'BEGIN { RS = ""; ORS = "\n\n" } !/security/' /etc/apt/sources.list.d/debian.sources |
-    sed 's/^Suites:.*/Suites: trixie/' >"$apt/trixie.sources"
-  options=(-qq -o "Dir::Etc::sourcelist=$apt/trixie.sources" -o Dir::Etc::sourceparts=- -o "Dir::State::lists=$apt/lists"
-    -o "Dir::Cache=$apt/cache" -o Dir::State::status=/dev/null -o Acquire::Languages=none -o APT::Sandbox::User=root)
-  apt-get "${options[@]}" update &&
-    (cd "$apt" && apt-get "${options[@]}" download kubectl && dpkg-deb --extract kubectl_*.deb unpacked) &&
-    mv "$apt/unpacked/usr/bin/kubectl" .tools/kubectl
+  local unpacked=.tools/kubectl-package
+  tools/newer_package.sh kubectl "$unpacked" && mv "$unpacked/usr/bin/kubectl" .tools/kubectl
   local status=$?
-  rm -rf "$apt"
+  rm -rf "$unpacked"
   return $status
 }
 

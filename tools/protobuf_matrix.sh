@@ -58,7 +58,7 @@ for major in 5 6 7; do
   venv=$root/.venv-matrix/$major
   packages=("protobuf==$major.*")
   if [ "$major" = 5 ]; then packages=("protobuf==5.29.1" "grpcio==1.71.2"); fi
-  [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
+  "$venv/bin/python" -m pip --version >/dev/null 2>&1 || "$python" -m venv --clear "$venv" # also if it is half made
   "$venv/bin/pip" install --quiet "${packages[@]}" "$work"/*.whl
   "$venv/bin/pip" install --quiet --force-reinstall --no-deps "$work"/*.whl
   "$venv/bin/python" -I "$work/check.py" "$address" || failed=1

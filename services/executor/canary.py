@@ -43,7 +43,7 @@ class NetworkProbes(Protocol):
     tolerated: frozenset[str]
 
     async def __call__(self) -> Mapping[str, Sequence[str]]:
-        """Returns what could be reached, by probe. Raises SandboxLost if that could not be tried."""
+        """Returns what could be reached, by probe. Raises SandboxLost if too little could be tried to tell."""
         ...
 
 
@@ -65,12 +65,12 @@ class Canary:
         run: Runs the probe.
         data_dir: Where the file lies that the probe tries to read.
         observe: Hears of each probe by name, and whether the isolation held.
-        seconds: Time between two flights; after one that told nothing the next comes soon.
+        seconds: Time between two flights; as long as none has told anything the next comes soon.
         network: Set where sandboxes are attached to a network.
 
     Attributes:
         broken: What succeeded, for people; empty if nothing did.
-        flown: Whether the last flight told anything.
+        flown: Whether a flight has told anything yet.
     """
 
     def __init__(
@@ -121,24 +121,28 @@ class Canary:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def fly(self) -> None:
-        """Runs the probe in a sandbox and keeps what it found. A sandbox that cannot be had tells nothing new."""
+        """Runs the probes and keeps what they found. One that cannot be sent tells nothing new."""
+        found: Mapping[str, Sequence[str]] = {}
         try:
+            self._bait.parent.mkdir(parents=True, exist_ok=True)
             self._bait.write_text("No sandbox may read this file.\n")
             call = f"report({str(self._bait)!r}, interfaces={self._network is None})"
             printed = await self._run(f"{_SOURCE.read_text()}\n{call}\n", _LIMITS)
-            findings = _Findings.model_validate_json(printed.rstrip().rpartition("\n")[2])
+            found = _Findings.model_validate_json(printed.rstrip().rpartition("\n")[2]).model_dump()
             reached = {} if self._network is None else await self._network()
         except (StatusError, SandboxLost, OSError) as error:
             self._log.warning("no canary could be sent", why=str(error))
-            return
+            if any(found.values()):  # that the network was not tried makes it no better
+                self._conclude(found, {})
         except ValidationError:
             self._log.error("the canary did not come back", printed=printed[-500:])
             self.flown, self.broken = True, ("the probe did not run to its end",)
             self._observe(dict.fromkeys(PROBES, False))
-            return
-        found = findings.model_dump()
-        broken = [*_said(found), *_said(self._not_tolerated(reached))]
-        self.flown, self.broken = True, tuple(broken)
+        else:
+            self._conclude(found, reached)
+
+    def _conclude(self, found: Mapping[str, Sequence[str]], reached: Mapping[str, Sequence[str]]) -> None:
+        self.flown, self.broken = True, (*_said(found), *_said(self._not_tolerated(reached)))
         self._observe({probe: not (found.get(probe) or reached.get(probe)) for probe in {**found, **reached}})
         if self.broken:
             self._log.error("the isolation does not hold", succeeded=json.dumps(self.broken))

@@ -8,7 +8,8 @@ from typing import cast
 from services.executor.docker_engine import ENGINE_ERRORS, DockerEngine
 from services.executor.docker_failure import ContainerEnd, classify_end, parse_end
 from services.executor.docker_stream import DockerStream
-from services.executor.protocol import READY, read_frame
+from services.executor.greeting import wait_for_greeting
+from services.executor.protocol import MAX_GREETING_BYTES, read_frame
 from services.executor.reaper import Reaper
 from services.executor.sandbox import HarnessDied, SandboxLost
 
@@ -40,16 +41,7 @@ class DockerSandbox:
         Raises:
             SandboxLost: The harness ended, or is another one.
         """
-        try:
-            greeting = await self._read_frame(limit=64)
-        except asyncio.IncompleteReadError as error:
-            raise SandboxLost(f"the harness did not boot: {await self._last_words()}") from error
-        except (ConnectionError, ValueError) as error:
-            raise SandboxLost(f"the harness did not boot: {error}") from error
-        if greeting != READY:
-            raise SandboxLost(
-                f"the sandbox image's harness greets with {greeting!r}, not {READY!r}: make the image again"
-            )
+        await wait_for_greeting(lambda: self._read_frame(limit=MAX_GREETING_BYTES), self._last_words)
 
     async def run(self, job: bytes) -> bytes:
         """Sends frames and returns the next reply; see `Sandbox.run`."""

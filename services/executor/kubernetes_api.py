@@ -11,8 +11,8 @@ import os
 import random
 import re
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -24,10 +24,11 @@ from kubernetes_asyncio.stream import WsApiClient
 from services.executor.kubernetes_failure import ApiRefused, explain
 from services.executor.kubernetes_rate import RateLimit
 from services.executor.kubernetes_settings import KubernetesSettings
-from services.executor.kubernetes_status import CONTAINER, Pod, parse_pod
+from services.executor.kubernetes_status import CONTAINER, ERROR, Pod, parse_event, parse_list, parse_pod
 from services.executor.sandbox import SandboxLost
 
 _TRANSPORT_ERRORS = (aiohttp.ClientError, OSError, TimeoutError, ssl.SSLError)
+_NONSENSE = (ValueError, RecursionError)
 _ATTEMPTS = 4
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 5.0
@@ -37,15 +38,21 @@ _MAX_ANSWER_BYTES = 64 << 20
 _SUBPROTOCOL = "v4.channel.k8s.io"
 _MERGE_PATCH = "application/merge-patch+json"
 Query = Sequence[tuple[str, str]]
+T = TypeVar("T")
 
 
 class PodApi:
     """The pods of one namespace. Every failure is a `SandboxLost`; an answer that is one is an `ApiRefused`.
 
-    What may pass by itself (429, 5xx, a broken connection) is tried up to four times; each call is safe to repeat.
+    What may pass by itself (429, 5xx, a broken connection, an answer that makes no sense) is tried up to four times;
+    each call is safe to repeat.
+
+    Attributes:
+        unreadable: Answers and events that were not what the API sends, since the start.
     """
 
     def __init__(self, settings: KubernetesSettings) -> None:
+        self.unreadable = 0
         self._settings = settings
         self._timeout_seconds = settings.kubernetes_timeout_seconds
         self._path = f"/api/v1/namespaces/{settings.kubernetes_namespace}/pods"
@@ -86,7 +93,7 @@ class PodApi:
     async def create(self, manifest: Mapping[str, Any]) -> Pod:
         """Makes a pod. One of that name that is there already was made by an attempt whose answer was lost."""
         try:
-            return parse_pod(await self._call("create a pod", "POST", body=manifest))
+            return await self._call("create a pod", "POST", parse_pod, body=manifest)
         except ApiRefused as error:
             if error.reason != "AlreadyExists":
                 raise
@@ -95,7 +102,7 @@ class PodApi:
     async def read(self, name: str) -> Pod:
         """Returns a pod as it is. One that does not exist is `gone`."""
         try:
-            return parse_pod(await self._call("read a pod", "GET", name))
+            return await self._call("read a pod", "GET", parse_pod, name)
         except ApiRefused as error:
             if error.status != 404:
                 raise
@@ -104,8 +111,7 @@ class PodApi:
     async def list(self, selector: str, limit: int = 0) -> tuple[list[Pod], str]:
         """Returns the pods that a label selector fits, and the version from which a watch goes on."""
         query = [("labelSelector", selector), *([("limit", str(limit))] if limit else [])]
-        found = await self._call("list pods", "GET", query=query)
-        return [parse_pod(item) for item in found.get("items") or ()], found["metadata"]["resourceVersion"]
+        return await self._call("list pods", "GET", parse_list, query=query)
 
     async def label(self, pod: Pod, labels: Mapping[str, str]) -> Pod:
         """Sets labels of a pod that is still what it was when it was last seen.
@@ -114,24 +120,24 @@ class PodApi:
             ApiRefused: 409, it has changed since; 404, it does not exist.
         """
         body = {"metadata": {"uid": pod.uid, "resourceVersion": pod.version, "labels": dict(labels)}}
-        return parse_pod(await self._call("lease a pod", "PATCH", pod.name, body=body, content=_MERGE_PATCH))
+        return await self._call("lease a pod", "PATCH", parse_pod, pod.name, body=body, content=_MERGE_PATCH)
 
     async def delete(self, name: str) -> None:
         """Deletes a pod at once, if there is one."""
         try:
-            await self._call("delete a pod", "DELETE", name, query=[("gracePeriodSeconds", "0")])
+            await self._call("delete a pod", "DELETE", lambda _: None, name, query=[("gracePeriodSeconds", "0")])
         except ApiRefused as error:
             if error.status != 404:
                 raise
 
-    async def watch(self, selector: str, version: str, seconds: int) -> AsyncIterator[tuple[str, Mapping[str, Any]]]:
-        """Yields what happens to pods: "ADDED", "MODIFIED", "DELETED" or "BOOKMARK", and the object.
+    async def watch(self, selector: str, version: str, seconds: int) -> AsyncIterator[tuple[str, Pod]]:
+        """Yields what happens to pods: "ADDED", "MODIFIED" or "DELETED", and the pod.
 
-        Ends after `seconds`.
+        After a "BOOKMARK" the pod is of nobody, and tells the version alone. Ends after `seconds`.
 
         Raises:
             ApiRefused: 410, that version is too old: list them again.
-            SandboxLost: The connection broke, or nothing came for longer than the watch was to last.
+            SandboxLost: The connection broke, nothing came for longer than the watch was to last, or it was no event.
         """
         query = [
             ("labelSelector", selector),
@@ -144,12 +150,12 @@ class PodApi:
                 if response.status >= 400:
                     raise _refusal("watch pods", response.status, await _body(response))
                 while line := await response.content.readline():
-                    event = json.loads(line)
-                    if event["type"] == "ERROR":
-                        status = event["object"]
-                        raise _refusal("watch pods", int(status.get("code", 500)), json.dumps(status).encode())
-                    yield event["type"], event["object"]
-        except (*_TRANSPORT_ERRORS, ValueError, KeyError, TypeError) as error:
+                    event = parse_event(json.loads(line))
+                    if event.kind == ERROR:
+                        raise _refusal("watch pods", event.code, event.status.encode())
+                    yield event.kind, event.pod
+        except (*_TRANSPORT_ERRORS, *_NONSENSE) as error:
+            self._note(error)
             raise SandboxLost(explain("watch pods", _say(error))) from error
 
     async def attach(self, name: str) -> aiohttp.ClientWebSocketResponse:
@@ -178,27 +184,32 @@ class PodApi:
         self,
         what: str,
         method: str,
+        parse: Callable[[dict[str, Any]], T],
         name: str = "",
         *,
         query: Query = (),
         body: Mapping[str, Any] | None = None,
         content: str = "application/json",
-    ) -> dict[str, Any]:
+    ) -> T:
         path = f"{self._path}/{name}" if name else self._path
         pause = _FIRST_PAUSE_SECONDS
         for attempt in range(1, _ATTEMPTS + 1):
             await self._rate.wait()
             try:
-                return await self._once(what, method, path, query, body, content)
+                return parse(await self._once(what, method, path, query, body, content))
             except ApiRefused as error:
                 if not _may_pass(error) or attempt == _ATTEMPTS:
                     raise
-            except (*_TRANSPORT_ERRORS, ValueError) as error:
+            except (*_TRANSPORT_ERRORS, *_NONSENSE) as error:
+                self._note(error)
                 if isinstance(error, TimeoutError) or attempt == _ATTEMPTS:
                     raise SandboxLost(explain(what, _say(error))) from error
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - so that executors do not keep step
             pause = min(3 * pause, _LONGEST_PAUSE_SECONDS)
         raise AssertionError("unreachable")
+
+    def _note(self, error: Exception) -> None:
+        self.unreadable += not isinstance(error, _TRANSPORT_ERRORS)
 
     async def _once(
         self, what: str, method: str, path: str, query: Query, body: Mapping[str, Any] | None, content: str

@@ -55,6 +55,11 @@ class KubernetesBackend:
         return self._watch.relists
 
     @property
+    def unreadable(self) -> int:
+        """How many answers and events of the API server made no sense, since the start."""
+        return self._api.unreadable
+
+    @property
     def removal_failures(self) -> int:
         """How many pods could not be deleted at the first attempt, since the start."""
         return self._reaper.removal_failures

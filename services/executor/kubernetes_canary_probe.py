@@ -1,7 +1,8 @@
 """What runs in the network canary's pods, without any filter of system calls. Standard library only.
 
-`listen PORT` takes connections; `reach TARGETS` tries them, a JSON object from probe to lists of [host, port]. Either
-waits for a frame on stdin, answers with one frame of JSON on stdout, and ends when stdin does.
+`listen PORT` takes connections; `reach TARGETS` tries them, a JSON object from probe to lists of [host, port], and
+tells which it could try, and which answered. Either waits for a frame on stdin, answers with one frame of JSON on
+stdout, and ends when stdin does.
 """
 
 from __future__ import annotations
@@ -26,18 +27,19 @@ def listen(port: int) -> dict[str, bool]:
         ("::" if dual else "", port), family=socket.AF_INET6 if dual else socket.AF_INET, dualstack_ipv6=dual
     )
     threading.Thread(target=_accept_forever, args=(server,), daemon=True).start()
-    return {"listening": _answers("127.0.0.1", port)}
+    return {"listening": _answers("127.0.0.1", port) is True}
 
 
-def reach(targets: dict[str, list[list[str | int]]]) -> dict[str, list[str]]:
+def reach(targets: dict[str, list[list[str | int]]]) -> dict[str, dict[str, list[str]]]:
     """Tries the targets, and what this pod knows besides: the API server and the name servers."""
     targets.setdefault("api_server", []).extend(_api_server())
-    found = {
-        probe: [f"{host}:{port}" for host, port in addresses if _answers(str(host), int(port))]
-        for probe, addresses in targets.items()
-    }
-    found["dns"] = [server for server in _name_servers() if _resolves(server) or _answers(server, 53)]
-    return found
+    tried: dict[str, list[str]] = {"dns": _name_servers()}
+    reached = {"dns": [server for server in tried["dns"] if _resolves(server) or _answers(server, 53)]}
+    for probe, addresses in targets.items():
+        answers = {f"{host}:{port}": _answers(str(host), int(port)) for host, port in addresses}
+        tried[probe] = [address for address, answer in answers.items() if answer is not None]
+        reached[probe] = [address for address, answer in answers.items() if answer]
+    return {"tried": tried, "reached": reached}
 
 
 def _accept_forever(server: socket.socket) -> None:
@@ -59,9 +61,12 @@ def _name_servers() -> list[str]:
     return [words[1] for words in lines if len(words) > 1 and words[0] == "nameserver"]
 
 
-def _answers(host: str, port: int) -> bool:
+def _answers(host: str, port: int) -> bool | None:
+    """Whether somebody takes connections there; None for a name that nobody resolves, which tells nothing."""
     try:
         socket.create_connection((host, port), PATIENCE_SECONDS).close()
+    except (socket.gaierror, UnicodeError):
+        return None
     except OSError:
         return False
     return True

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
+from services.executor.greeting import wait_for_greeting
 from services.executor.kubernetes_api import PodApi
 from services.executor.kubernetes_failure import ApiRefused, classify_end
 from services.executor.kubernetes_status import Pod
 from services.executor.kubernetes_stream import PodStream
 from services.executor.kubernetes_watch import PodWatch
-from services.executor.protocol import READY, frame, read_frame
+from services.executor.protocol import MAX_GREETING_BYTES, frame, read_frame
 from services.executor.reaper import Reaper
 from services.executor.sandbox import HarnessDied, SandboxLost
 
@@ -49,17 +50,7 @@ class KubernetesSandbox:
         Raises:
             SandboxLost: The harness ended, or is another one.
         """
-        try:
-            await self.greet()
-            greeting = await self.read_frame(limit=64)
-        except asyncio.IncompleteReadError as error:
-            raise SandboxLost(f"the harness did not boot: {self.last_words}") from error
-        except (ConnectionError, ValueError) as error:
-            raise SandboxLost(f"the harness did not boot: {error}") from error
-        if greeting != READY:
-            raise SandboxLost(
-                f"the sandbox image's harness greets with {greeting!r}, not {READY!r}: make the image again"
-            )
+        await wait_for_greeting(self._greeted, self._said)
 
     async def run(self, job: bytes) -> bytes:
         """Leases the pod, sends frames and returns the next reply; see `Sandbox.run`."""
@@ -103,6 +94,13 @@ class KubernetesSandbox:
         # read_frame calls readexactly alone.
         reader = cast(asyncio.StreamReader, self._stream)
         return await (read_frame(reader) if limit is None else read_frame(reader, limit))
+
+    async def _greeted(self) -> bytes:
+        await self.greet()
+        return await self.read_frame(limit=MAX_GREETING_BYTES)
+
+    async def _said(self) -> str:
+        return self.last_words
 
     async def _lease(self) -> None:
         """Marks the pod as in use, if it still is the one that was made ready, and is nobody else's.

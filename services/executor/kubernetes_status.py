@@ -1,13 +1,19 @@
-"""What Kubernetes says of a pod, as much of it as counts here. Pure."""
+"""What Kubernetes says of pods, as much of it as counts here. Pure.
+
+Whatever is not what the API server sends is a ValueError, and nothing else.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 CONTAINER = "sandbox"
+BOOKMARK, ERROR = "BOOKMARK", "ERROR"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +78,71 @@ class Pod:
         return self.version != other.version
 
 
-def parse_pod(found: Mapping[str, Any]) -> Pod:
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What a watch tells.
+
+    Attributes:
+        kind: "ADDED", "MODIFIED" or "DELETED"; `BOOKMARK`, how far the watch has come; `ERROR`, why it ends.
+        pod: To which it happened; of a `BOOKMARK` the version alone.
+        code: HTTP status of an `ERROR`.
+        status: An `ERROR` in full, as JSON.
+    """
+
+    kind: str
+    pod: Pod = field(default_factory=lambda: Pod(""))
+    code: int = 0
+    status: str = ""
+
+
+def parse_pod(found: object) -> Pod:
     """Reads a pod as the API server sends it.
 
     Raises:
         ValueError: It is none.
     """
+    return _read("pod", _pod, found)
+
+
+def parse_list(found: object) -> tuple[list[Pod], str]:
+    """Reads pods as the API server lists them, and the version from which a watch goes on.
+
+    Raises:
+        ValueError: It is no list of pods.
+    """
+    return _read("list of pods", _pods, found)
+
+
+def parse_event(found: object) -> Event:
+    """Reads one line of a watch.
+
+    Raises:
+        ValueError: It is no event.
+    """
+    return _read("event", _event, found)
+
+
+def _read(what: str, parse: Callable[[Any], T], found: object) -> T:
     try:
-        return _parse(found)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"the API server sent something that is no pod: {error!r}") from error
+        return parse(found)
+    except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"the API server sent something that is no {what}: {error!r}") from error
 
 
-def _parse(found: Mapping[str, Any]) -> Pod:
+def _pods(found: Mapping[str, Any]) -> tuple[list[Pod], str]:
+    return [_pod(item) for item in found.get("items") or ()], _version(found)
+
+
+def _event(found: Mapping[str, Any]) -> Event:
+    kind, thing = found["type"], found["object"]
+    if kind == ERROR:
+        return Event(kind, code=int(thing.get("code", 500)), status=json.dumps(thing))
+    if kind == BOOKMARK:
+        return Event(kind, Pod("", version=_version(thing)))
+    return Event(kind, _pod(thing))
+
+
+def _pod(found: Mapping[str, Any]) -> Pod:
     metadata, status = found["metadata"], found.get("status") or {}
     container: Mapping[str, Any] = next(
         (c for c in status.get("containerStatuses") or () if c.get("name") == CONTAINER), {}
@@ -93,25 +151,37 @@ def _parse(found: Mapping[str, Any]) -> Pod:
     waiting, ended = state.get("waiting") or {}, state.get("terminated") or {}
     created = metadata.get("creationTimestamp")
     return Pod(
-        name=metadata["name"],
-        uid=metadata.get("uid", ""),
-        version=metadata.get("resourceVersion", ""),
-        labels=metadata.get("labels") or {},
+        name=_text(metadata, "name"),
+        uid=_text(metadata, "uid", ""),
+        version=_version(found),
+        labels=dict(metadata.get("labels") or {}),
         created=datetime.fromisoformat(created).timestamp() if created else 0.0,
-        phase=status.get("phase", "Pending"),
-        reason=status.get("reason", ""),
-        message=status.get("message", ""),
+        phase=_text(status, "phase", "Pending"),
+        reason=_text(status, "reason", ""),
+        message=_text(status, "message", ""),
         leaving=bool(metadata.get("deletionTimestamp")),
-        address=status.get("podIP", ""),
+        address=_text(status, "podIP", ""),
         unscheduled=_unscheduled(status),
         running=state.get("running") is not None,
         ended=state.get("terminated") is not None,
-        waiting=waiting.get("reason", ""),
-        end=ended.get("reason", ""),
+        waiting=_text(waiting, "reason", ""),
+        end=_text(ended, "reason", ""),
         exit_code=int(ended.get("exitCode", 0)),
         said=str(ended.get("message") or waiting.get("message") or ""),
-        image_id=container.get("imageID", ""),
+        image_id=_text(container, "imageID", ""),
     )
+
+
+def _version(found: Mapping[str, Any]) -> str:
+    return _text(found["metadata"], "resourceVersion")
+
+
+def _text(found: Mapping[str, Any], name: str, default: str | None = None) -> str:
+    value = found.get(name)
+    value = default if value is None else value
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is {value!r:.100}, no text")
+    return value
 
 
 def _unscheduled(status: Mapping[str, Any]) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import structlog
 
 from services.executor.backoff import Backoff
 from services.executor.kubernetes_api import PodApi
-from services.executor.kubernetes_status import Pod, parse_pod
+from services.executor.kubernetes_status import Pod
 from services.executor.sandbox import SandboxLost
 
 _DOUBT_SECONDS = 2.0
@@ -171,16 +170,8 @@ class PodWatch:
         return latest[0]
 
     async def _follow(self, latest: list[str]) -> None:
-        async for kind, found in self._api.watch(self._selector, latest[0], self._seconds):
-            latest[0] = found["metadata"]["resourceVersion"]
-            if kind != "BOOKMARK":
-                self._event(kind, found)
-
-    def _event(self, kind: str, found: Mapping[str, Any]) -> None:
-        try:
-            pod = parse_pod(found)
-        except ValueError as error:
-            raise SandboxLost(str(error)) from error
-        self.tell(pod)
-        if kind == "DELETED":
-            self.tell(pod.deleted())
+        async for kind, pod in self._api.watch(self._selector, latest[0], self._seconds):
+            latest[0] = pod.version
+            self.tell(pod)
+            if kind == "DELETED":
+                self.tell(pod.deleted())

@@ -49,7 +49,7 @@ class Lane:
     async def ready(self) -> None:
         """Waits until a child waits for a program. Raises SandboxLost."""
         try:
-            if await protocol.read_frame(self._reader, 64) != protocol.READY:
+            if await protocol.read_frame(self._reader, protocol.MAX_GREETING_BYTES) != protocol.READY:
                 raise SandboxLost("the harness speaks another protocol than this executor")
         except _STREAM_ERRORS as error:
             raise SandboxLost(f"the sandbox ended before it was ready: {error}") from error

@@ -16,6 +16,7 @@ READY = b"codearena-harness-4"
 PYTHON_FLAGS = ("-S", "-P", "-s", "-B")
 HARNESS_PATH = "/codearena/harness"
 ENVIRONMENT = {"PYTHONHASHSEED": "0", "MALLOC_ARENA_MAX": "1", "LANG": "C.UTF-8"}
+MAX_GREETING_BYTES = 64
 MAX_REPLY_BYTES = 64 * 1024 * 1024
 _HEADER = struct.Struct(">I")
 

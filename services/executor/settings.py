@@ -129,7 +129,8 @@ class ExecutorSettings(KubernetesSettings, ServiceSettings):
 
     @model_validator(mode="after")
     def _pods_live_long_enough(self) -> ExecutorSettings:
-        if self.kubernetes_lifetime_seconds < self.sandbox_age_seconds + _LONGEST_JOB_SECONDS:
+        longest = self.sandbox_age_seconds + _LONGEST_JOB_SECONDS
+        if self.sandbox_backend == "kubernetes" and self.kubernetes_lifetime_seconds < longest:
             raise ValueError(
                 f"CODEARENA_KUBERNETES_LIFETIME_SECONDS must be {_LONGEST_JOB_SECONDS} more than "
                 "CODEARENA_EXECUTOR_SANDBOX_AGE_SECONDS, so that no pod ends under its program"

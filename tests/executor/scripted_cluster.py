@@ -18,6 +18,7 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
+from services.executor.kubernetes_settings import KubernetesSettings
 from services.executor.protocol import READY, frame
 from tests.executor.tcp_proxy import TcpProxy
 
@@ -56,6 +57,7 @@ class Fault:
         left: How many calls it still meets.
         done: Whether the call is carried out nevertheless, and only its answer is lost.
         headers: Of the answer.
+        text: A whole answer, in the place of what the others say.
     """
 
     call: re.Pattern[str]
@@ -65,6 +67,7 @@ class Fault:
     left: int
     done: bool
     headers: Mapping[str, str]
+    text: str = ""
 
 
 class ScriptedCluster:
@@ -74,8 +77,10 @@ class ScriptedCluster:
         pods: By name, as the API sends them.
         calls: "METHOD path" of every call, in order.
         proxy: The way to it, which can be cut.
+        kubeconfig: The file of a client's credentials.
         fates: The status of the next pods, in order; `RUNNING` where there is none.
-        answer: What the program in a pod says to a frame; None: it says nothing.
+        greeting: What the program in a pod says to the first frame.
+        answer: What it says to each further one; None: it says nothing.
         silent: Whether watches tell nothing.
         oldest: Watches from an earlier version are told 410.
     """
@@ -84,6 +89,7 @@ class ScriptedCluster:
         self.pods: dict[str, Json] = {}
         self.calls: list[str] = []
         self.fates: list[Json] = []
+        self.greeting: Callable[[Json], bytes] = lambda pod: READY
         self.answer: Callable[[str, bytes], bytes | None] = lambda _, payload: payload
         self.silent = False
         self.oldest = 0
@@ -99,6 +105,10 @@ class ScriptedCluster:
     ) -> None:  # fmt: skip
         """Answers the next calls that match with an error."""
         self._faults.append(Fault(re.compile(call), status, reason, message, times, done, headers))
+
+    def garble(self, call: str, text: str, times: int) -> None:
+        """Answers the next calls that match with a text."""
+        self._faults.append(Fault(re.compile(call), 200, "", "", times, done=False, headers={}, text=text))
 
     def mend(self) -> None:
         """Answers everything again."""
@@ -138,8 +148,8 @@ class ScriptedCluster:
             await socket.close()
 
     @contextlib.asynccontextmanager
-    async def running(self, folder: Path) -> AsyncIterator[Path]:
-        """Serves while the block runs. Yields the file of a client's credentials."""
+    async def running(self, folder: Path) -> AsyncIterator[None]:
+        """Serves while the block runs."""
         application = web.Application(middlewares=[self._middleware])
         application.router.add_get(_PODS, self._list)
         application.router.add_post(_PODS, self._create)
@@ -154,7 +164,8 @@ class ScriptedCluster:
         self.proxy = TcpProxy("127.0.0.1", runner.addresses[0][1])
         await self.proxy.up()
         try:
-            yield write_kubeconfig(folder / "kubeconfig", f"http://127.0.0.1:{self.proxy.port}")
+            self.kubeconfig = write_kubeconfig(folder / "kubeconfig", f"http://127.0.0.1:{self.proxy.port}")
+            yield
         finally:
             await self.proxy.down()
             await runner.cleanup()
@@ -169,6 +180,8 @@ class ScriptedCluster:
         fault.left -= 1
         if fault.done:
             await handler(request)
+        if fault.text:
+            return web.Response(text=fault.text, content_type="application/json")
         return _failure(fault.status, fault.reason, fault.message, fault.headers)
 
     async def _create(self, request: web.Request) -> web.Response:
@@ -250,7 +263,7 @@ class ScriptedCluster:
             while len(received) >= 4 and len(received) >= 4 + int.from_bytes(received[:4], "big"):
                 length = int.from_bytes(received[:4], "big")
                 payload, received = received[4 : 4 + length], received[4 + length :]
-                reply = self.answer(name, payload) if greeted else READY
+                reply = self.answer(name, payload) if greeted else self.greeting(self.pods[name])
                 greeted = True
                 if reply is not None:
                     await socket.send_bytes(b"\2a word on stderr\n")
@@ -263,6 +276,17 @@ class ScriptedCluster:
         self._history.append((self._version, kind, json.loads(json.dumps(pod))))
         async with self._news:
             self._news.notify_all()
+
+
+def settings_for(cluster: ScriptedCluster, **changes: Any) -> KubernetesSettings:
+    """What an executor is told of a cluster."""
+    defaults: dict[str, Any] = {
+        "kubernetes_kubeconfig": cluster.kubeconfig,
+        "kubernetes_image": "codearena-sandbox:test",
+        "kubernetes_timeout_seconds": 5,
+        "kubernetes_boot_seconds": 10,
+    }
+    return KubernetesSettings(**(defaults | changes))
 
 
 def write_kubeconfig(path: Path, server: str, user: Json | None = None, cluster: Json | None = None) -> Path:

@@ -18,6 +18,7 @@ from services.executor import canary as canary_module
 from services.executor.canary import PROBES, Canary
 from services.executor.limits import Limits
 from services.executor.refusals import too_late
+from services.executor.sandbox import SandboxLost
 from tests.executor.conftest import DOUBLE, Executor, refused, started
 
 SOURCE = Path(canary_module.__file__).with_name("canary_probe.py").read_text()
@@ -51,10 +52,10 @@ def test_outside_a_sandbox_the_probe_gets_somewhere(tmp_path: Path) -> None:
 class Scripted:
     """A canary whose probe prints what the test says."""
 
-    def __init__(self, tmp_path: Path) -> None:
+    def __init__(self, tmp_path: Path, network: Network | None = None) -> None:
         self.printed: str | StatusError = json.dumps(NOTHING)
         self.held: list[Mapping[str, bool]] = []
-        self.canary = Canary(self._run, tmp_path, self.held.append, 1000.0)
+        self.canary = Canary(self._run, tmp_path / "made" / "when needed", self.held.append, 1000.0, network)
 
     async def _run(self, code: str, limits: Limits) -> str:
         if isinstance(self.printed, StatusError):
@@ -104,6 +105,42 @@ async def test_a_canary_that_cannot_be_sent_changes_nothing(tmp_path: Path) -> N
 
     assert scripted.canary.intact
     assert len(scripted.held) == 1
+
+
+class Network:
+    """Probes of a network that cannot be tried, unless the test says what they reach."""
+
+    probes = ("peer",)
+    tolerated = frozenset[str]()
+
+    def __init__(self) -> None:
+        self.reached: Mapping[str, list[str]] | None = None
+
+    async def __call__(self) -> Mapping[str, list[str]]:
+        if self.reached is None:
+            raise SandboxLost("there are no pods")
+        return self.reached
+
+
+async def test_what_succeeded_counts_although_the_network_could_not_be_tried(tmp_path: Path) -> None:
+    network = Network()
+    scripted = Scripted(tmp_path, network)
+    scripted.printed = json.dumps(NOTHING | {"files": ["/etc/shadow can be read"]})
+    await scripted.canary.fly()
+
+    with pytest.raises(StatusError, match="/etc/shadow can be read"):
+        scripted.canary.require_intact()
+    assert scripted.held == [dict.fromkeys(PROBES, True) | {"files": False}]
+
+    scripted.printed = json.dumps(NOTHING)
+    await scripted.canary.fly()
+    assert not scripted.canary.intact, "a network that was not tried proves nothing"
+    assert len(scripted.held) == 1
+
+    network.reached = {"peer": []}
+    await scripted.canary.fly()
+    assert scripted.canary.intact
+    assert scripted.held[-1] == dict.fromkeys((*PROBES, "peer"), True)
 
 
 async def test_nothing_runs_and_readiness_is_refused_where_the_isolation_is_broken(

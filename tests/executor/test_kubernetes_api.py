@@ -12,31 +12,22 @@ from typing import Any
 import pytest
 
 from services.executor.kubernetes_backend import KubernetesBackend
-from services.executor.kubernetes_settings import KubernetesSettings
 from services.executor.protocol import frame
 from services.executor.sandbox import HarnessDied, SandboxLost
 from tests.executor.conftest import until
-from tests.executor.scripted_cluster import RUNNING, Json, ScriptedCluster, ended, waiting
+from tests.executor.scripted_cluster import RUNNING, Json, ScriptedCluster, ended, settings_for, waiting
 
 JOB = frame(b"a job")
 SANDBOX = {"codearena.role": "sandbox"}
+NO_LIST = '{"metadata": {"resourceVersion": "1"}, "items": [{}]}'
+LIST = r"^GET [^?]*/pods\?(?!.*watch=)"
 
 
 @pytest.fixture
 async def cluster(tmp_path: Path) -> AsyncIterator[ScriptedCluster]:
     scripted = ScriptedCluster()
-    async with scripted.running(tmp_path) as scripted.kubeconfig:
+    async with scripted.running(tmp_path):
         yield scripted
-
-
-def settings_for(cluster: ScriptedCluster, **changes: Any) -> KubernetesSettings:
-    defaults: dict[str, Any] = {
-        "kubernetes_kubeconfig": cluster.kubeconfig,
-        "kubernetes_image": "codearena-sandbox:test",
-        "kubernetes_timeout_seconds": 5,
-        "kubernetes_boot_seconds": 10,
-    }
-    return KubernetesSettings(**(defaults | changes))
 
 
 @pytest.fixture
@@ -173,6 +164,66 @@ async def test_a_pod_whose_creation_was_answered_with_an_error_is_found_again(
     sandbox = await backend.create()
     assert list(cluster.pods) == [sandbox.name]
     await sandbox.destroy()
+
+
+async def test_an_answer_that_makes_no_sense_is_asked_for_again(
+    cluster: ScriptedCluster, backend: KubernetesBackend
+) -> None:
+    for call in ("^POST", "^PATCH", "^DELETE", LIST):
+        cluster.garble(call, "[]", times=1)
+    sandbox = await backend.create()
+    assert await sandbox.run(JOB) == b"a job"
+    await sandbox.destroy()
+    await backend.ping()
+    assert cluster.pods == {}
+    assert backend.unreadable == 4
+
+
+@pytest.mark.parametrize("text", ["<html>", "{}", NO_LIST, "[" * 200_000])
+async def test_a_server_that_makes_no_sense_at_all_is_said(
+    cluster: ScriptedCluster, backend: KubernetesBackend, text: str
+) -> None:
+    cluster.garble(LIST, text, times=4)
+    with pytest.raises(SandboxLost, match=r"cannot list pods: (Value|JSONDecode|Recursion)Error"):
+        await backend.ping()
+    await backend.ping()
+
+
+async def test_leftovers_are_looked_for_again_after_lists_that_make_no_sense(cluster: ScriptedCluster) -> None:
+    backend = KubernetesBackend(settings_for(cluster, kubernetes_sweep_seconds=0.1))
+    await backend.start()
+    cluster.garble(LIST, NO_LIST, times=4)
+    await until(lambda: backend.unreadable == 4)
+
+    others = SANDBOX | {"codearena.executor": "other"}
+    await cluster.add("forgotten", others, datetime.now(UTC) - timedelta(days=2), RUNNING)
+    await until(lambda: not cluster.pods)
+    assert backend.orphans_removed == 1
+    await backend.stop()
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        '{"type": "MODIFIED", "object": {}}',
+        '{"type": "ERROR", "object": null}',
+        '{"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": 7}}}',
+    ],
+)
+async def test_a_watch_that_tells_nonsense_is_begun_again(cluster: ScriptedCluster, event: str) -> None:
+    backend = KubernetesBackend(settings_for(cluster, kubernetes_watch_seconds=1))
+    await backend.start()
+    sandbox = await backend.create()
+    before = backend.relists
+    cluster.garble("watch=1", event + "\n", times=2)
+    await until(lambda: backend.relists >= before + 2)
+
+    await cluster.set_status(sandbox.name, ended("Error", 137, reason="Evicted"))
+    await until(lambda: not sandbox.alive)
+    assert backend.unreadable == 2
+    await sandbox.destroy()
+    await backend.stop()
+    assert cluster.pods == {}
 
 
 async def test_two_that_count_against_a_quota_at_once_do_not_fail(

@@ -73,9 +73,14 @@ def test_less_cpu_may_be_set_aside_than_allowed() -> None:
         {"kubernetes_canary_targets": ("no port",)},
         {"kubernetes_tolerated_probes": ("everything",)},
         {"kubernetes_calls_per_second": 0},
-        {"kubernetes_lifetime_seconds": 600, "sandbox_age_seconds": 500},
+        {"sandbox_backend": "kubernetes", "kubernetes_lifetime_seconds": 600, "sandbox_age_seconds": 500},
     ],
 )
 def test_wrong_settings_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         ExecutorSettings(**wrong)
+
+
+@pytest.mark.parametrize("backend", ["auto", "docker", "process"])
+def test_the_life_of_pods_bounds_no_sandbox_of_another_kind(backend: str) -> None:
+    assert ExecutorSettings(sandbox_backend=backend, sandbox_age_seconds=86_400).sandbox_age_seconds == 86_400

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from docker import APIClient
+from docker.errors import APIError
 
 from services.executor.docker_container import container_config
 from services.executor.docker_engine import DockerEngine
@@ -23,6 +24,7 @@ from services.executor.socket_proxy.proxy import SocketProxy
 from tests.executor.conftest import DOUBLE, double_suite, our_containers, outcome_name, started, until
 
 IMAGE = "codearena-sandbox:test"
+BY_DIGEST = "registry.example:5000/codearena-sandbox@sha256:" + "0" * 64
 NAME = NAME_PREFIX + "0" * 32
 OPTIONS = DockerOptions(data_dir=Path("unused"))
 CREATE = f"/v1.41/containers/create?name={NAME}"
@@ -200,6 +202,17 @@ class TestConnections:
             answer = await say(path, data)
         assert answer.startswith(f"HTTP/1.1 {status} ".encode())
         assert json.loads(answer.partition(b"\r\n\r\n")[2])["message"]
+
+    @pytest.mark.parametrize(
+        ("image", "status"), [(BY_DIGEST, 502), (BY_DIGEST[:-1] + "1", 403), (BY_DIGEST.partition("@")[0], 403)]
+    )
+    async def test_an_image_may_be_named_by_its_digest(self, tmp_path, image, status):
+        async with proxy(tmp_path, nobody, image=BY_DIGEST) as path:
+            client = APIClient(base_url=f"unix://{path}", version="1.41")
+            with pytest.raises(APIError) as caught:
+                await asyncio.to_thread(client.inspect_image, image)
+        client.close()
+        assert caught.value.status_code == status
 
     async def test_a_second_request_behind_the_first_is_not_heard(self, tmp_path):
         asked = []

@@ -75,7 +75,6 @@ def test_the_executor_may_handle_pods_there_and_nothing_else_anywhere(manifests)
     assert verbs == {
         ("", "pods"): {"create", "get", "list", "watch", "delete", "patch"},
         ("", "pods/attach"): {"create", "get"},
-        ("", "pods/log"): {"get"},
     }
     assert role["metadata"]["namespace"] == binding["metadata"]["namespace"] == SANDBOXES_NAMESPACE
     assert binding["roleRef"] == {
@@ -125,10 +124,13 @@ def test_in_production_no_sandbox_has_time_of_another():
 @each_overlay
 @pytest.mark.parametrize("overhead", [{}, {"cpu": "50m", "memory": "64Mi"}], ids=["runc", "gvisor"])
 def test_the_quota_holds_the_sandboxes_of_all_executors(manifests, overhead, monkeypatch, tmp_path):
-    """Those in use, those kept warm and the canary's, of every executor and of the one more that an update brings."""
-    settings = executor_settings(manifests, monkeypatch, tmp_path)
+    assert_quota_holds(manifests, executor_settings(manifests, monkeypatch, tmp_path), overhead)
+
+
+def assert_quota_holds(manifests, settings, overhead):
+    """Those in use, as many on their way out, those kept warm and the canary's; of one executor more, for an update."""
     _, warm = settings.warm_range
-    pods = (executors(manifests) + SURGE) * (settings.slots + warm + CANARY_PODS)
+    pods = (executors(manifests) + SURGE) * (2 * settings.slots + warm + CANARY_PODS)
     quota = {
         what: quantity(most)
         for what, most in manifests.one("ResourceQuota", SANDBOXES_NAMESPACE)["spec"]["hard"].items()
@@ -164,7 +166,9 @@ def test_a_sandbox_gives_way_to_everything_else(manifests):
 
 def test_gvisor_gives_sandboxes_its_class(monkeypatch, tmp_path):
     manifests = base_with("gvisor")
-    pod = pod_manifest("a", {}, ["true"], executor_settings(manifests, monkeypatch, tmp_path))
+    settings = executor_settings(manifests, monkeypatch, tmp_path)
+    pod = pod_manifest("a", {}, ["true"], settings)
     runtime = manifests.one("RuntimeClass", pod["spec"]["runtimeClassName"])
     assert runtime["handler"] == "runsc"
+    assert_quota_holds(manifests, settings, runtime["overhead"]["podFixed"])
     assert all("runtimeClassName" not in manifests.pod(name) for name in SETTINGS)

@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from services.executor.canary import PROBES
+from services.executor.kubernetes_canary import PROBES as NETWORK_PROBES
 from tests.ops.manifests import ROOT, SETTINGS, variables
 from tests.ops.prometheus_server import rules
 from tests.ops.promql import selectors
@@ -26,6 +28,11 @@ def test_an_alert_has_a_runbook(alert):
     assert anchor == alert.lower()
     text = sections((ROOT / path).read_text())[anchor]
     assert [part for part in PARTS if part not in text] == []
+
+
+def test_the_canarys_runbook_tells_every_probe():
+    text = sections((ROOT / "docs/runbooks/executor.md").read_text())["isolationcanaryfailed"]
+    assert [probe for probe in (*PROBES, *NETWORK_PROBES) if f"`{probe}`" not in text] == []
 
 
 def test_every_rule_of_one_alert_has_the_same_runbook():

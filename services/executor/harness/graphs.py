@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-MAX_NODES = 200_000
+MAX_ITEMS = 200_000
 MAX_BYTES = 1 << 20
 _MAX_DEPTH = 200
 _SMALL = 1 << 53
@@ -52,15 +52,18 @@ class _Packer:
     def __init__(self, sent: Sequence[Any]) -> None:
         self.objects = list(sent)
         self._numbers = {id(value): number for number, value in enumerate(self.objects)}
+        self._items = 0
         self._left = MAX_BYTES
 
     def item(self, value: Any) -> Any:  # noqa: ANN401
+        self._items += 1
+        if self._items > MAX_ITEMS:
+            raise Unfit(f"more than {MAX_ITEMS} elements")
         kind = type(value)
         if value is None or kind is bool:
             return value
         if kind is str:
-            self._spend(len(value))
-            return value
+            return self._text(value)
         if kind is int:
             return self._integer(value)
         if kind is float:
@@ -76,7 +79,6 @@ class _Packer:
         if number is None:
             number = self._numbers[id(value)] = len(self.objects)
             self.objects.append(value)
-        self._spend(8)
         return {"ref": number}
 
     def node(self, value: Any) -> Any:  # noqa: ANN401
@@ -89,29 +91,25 @@ class _Packer:
         if name is not None:
             return {name: [self.item(content) for content in value]}
         if kind in _ITERATORS:
-            return {"iterator": self._drained(value)}
+            return {"iterator": [self.item(content) for content in value]}
         if not all(base is object or base.__flags__ & _HEAP_TYPE for base in kind.__mro__):
             raise Unfit(f"of type {kind.__name__!s:.100}, which cannot leave its process")
         try:
             attributes = object.__getattribute__(value, "__dict__")
         except AttributeError:
             raise Unfit(f"of type {kind.__name__!s:.100}, which has no attributes") from None
-        return {
-            "object": [f"{kind.__name__!s:.200}", [[str(key), self.item(part)] for key, part in attributes.items()]]
-        }
-
-    def _drained(self, iterator: Any) -> list[Any]:  # noqa: ANN401
-        items = []
-        for content in iterator:
-            items.append(self.item(content))
-            self._spend(8)
-        return items
+        parts = [[self._text(str(key)), self.item(part)] for key, part in attributes.items()]
+        return {"object": [self._text(f"{kind.__name__!s:.200}"), parts]}
 
     def _integer(self, value: int) -> Any:  # noqa: ANN401
         if -_SMALL < value < _SMALL:
             return value
         self._spend(value.bit_length() // 4)
         return {"int": hex(value)}
+
+    def _text(self, value: str) -> str:
+        self._spend(len(value))
+        return value
 
     def _spend(self, count: int) -> None:
         self._left -= count
@@ -121,6 +119,8 @@ class _Packer:
 
 def pack(root: Any, sent: Sequence[Any] = ()) -> tuple[dict[str, Any], list[Any]]:  # noqa: ANN401
     """Returns the graph of a value, and the objects of its nodes.
+
+    It has at most `MAX_ITEMS` items, and `MAX_BYTES` of texts, bytes and long numbers; no more than that is ever made.
 
     Args:
         root: The value.
@@ -133,8 +133,6 @@ def pack(root: Any, sent: Sequence[Any] = ()) -> tuple[dict[str, Any], list[Any]
     graph = {"root": packer.item(root), "nodes": []}
     for value in packer.objects:  # it grows meanwhile
         graph["nodes"].append(packer.node(value))
-        if len(packer.objects) > MAX_NODES:
-            raise Unfit(f"more than {MAX_NODES} parts")
     return graph, packer.objects
 
 
@@ -151,7 +149,7 @@ class _Unpacker:
     """Makes the value of one graph."""
 
     def __init__(self, nodes: list[Any], sent: Sequence[Any], new: Callable[[str], Any]) -> None:
-        if len(nodes) > MAX_NODES or len(nodes) < len(sent):
+        if len(nodes) > MAX_ITEMS + len(sent) or len(nodes) < len(sent):
             raise BadGraph("of another number of nodes")
         self._nodes = [_pair(node) for node in nodes]
         self.objects: list[Any] = [*sent, *[None] * (len(nodes) - len(sent))]

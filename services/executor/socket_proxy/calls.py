@@ -17,9 +17,9 @@ from docker import APIClient
 from services.executor.docker_container import container_config
 from services.executor.docker_options import DockerOptions
 from services.executor.docker_owner import this_process
-from services.executor.labels import ROLE, ROLE_LABEL
+from services.executor.labels import NAME_PREFIX, ROLE, ROLE_LABEL
 
-_SANDBOX = r"codearena-sandbox-[0-9a-f]{32}"
+_SANDBOX = rf"{re.escape(NAME_PREFIX)}[0-9a-f]{{32}}"
 _VERSION = re.compile(r"(/v(1\.[45]\d))?(/.*)")
 _DEFAULT_VERSION = "1.40"
 _LABEL_CHARACTERS = 128
@@ -60,7 +60,8 @@ class Calls:
         one = rf"/containers/(?P<name>{_SANDBOX})"
         self._routes: tuple[tuple[str, re.Pattern[str], Callable[[_Request], Call]], ...] = (
             ("GET", re.compile("/_ping|/version|/info"), lambda r: r.call(r.path)),
-            ("GET", re.compile(f"/images/{re.escape(quote(image, safe='/:@'))}/json"), lambda r: r.call(r.path)),
+            # As the client library writes a name into a path: "/" and ":" as they are, a digest's "@" as "%40".
+            ("GET", re.compile(f"/images/{re.escape(quote(image, safe='/:'))}/json"), lambda r: r.call(r.path)),
             ("GET", re.compile("/containers/json"), _list),
             ("POST", re.compile("/containers/create"), self._create),
             ("POST", re.compile(f"{one}/attach"), _attach),
@@ -87,7 +88,7 @@ class Calls:
     def _create(self, request: _Request) -> Call:
         name = parse_qs(request.query).get("name", [""])[-1]
         if not re.fullmatch(_SANDBOX, name):
-            raise Refused("a sandbox is named codearena-sandbox- and 32 hexadecimal digits")
+            raise Refused(f"a sandbox is named {NAME_PREFIX} and 32 hexadecimal digits")
         asked = request.json()
         client = APIClient(version=request.version)
         config = container_config(client, self._image, _labels(asked.get("Labels")), self._options, seccomp=True)
