@@ -6,11 +6,14 @@ import sys
 
 
 def trace_metadata() -> tuple[tuple[str, str], ...]:
-    """Returns the metadata that tells the arena of the caller's current span, as W3C `traceparent`; else nothing."""
+    """Returns the metadata that tells the arena of the caller's current span, as W3C `traceparent`; else nothing.
+
+    Whatever else the caller propagates, such as its baggage, stays with it.
+    """
     if "opentelemetry.trace" not in sys.modules:
         return ()
-    from opentelemetry import propagate
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
     carrier: dict[str, str] = {}
-    propagate.inject(carrier)
+    TraceContextTextMapPropagator().inject(carrier)
     return tuple(carrier.items())

@@ -17,6 +17,8 @@ from codearena._cli.session import examples, json_option
 PREFIX: Final = "codearena_"
 """So that scanners for leaked secrets can know a token by its look."""
 SCOPES: Final = ("read", "train", "admin", "service")
+_RESERVED: Final = ("shared", "nobody")
+"""What an arena calls callers that have no token of their own."""
 _RANDOM_BYTES: Final = 32
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -27,8 +29,8 @@ def token() -> None:
 
 
 def _check_name(_ctx: click.Context, _param: click.Parameter, name: str) -> str:
-    if not _NAME.fullmatch(name) or name == "shared":
-        raise click.BadParameter("up to 64 letters, digits, dots, dashes and underscores; not `shared`")
+    if not _NAME.fullmatch(name) or name in _RESERVED:
+        raise click.BadParameter("up to 64 letters, digits, dots, dashes and underscores; not `shared` or `nobody`")
     return name
 
 

@@ -12,14 +12,12 @@ from codearena.v1 import error_reason_pb2 as reasons
 from services.common.audit import Audit
 from services.common.errors import StatusError
 from services.common.quota import Usage, Usages
-from services.common.scopes import EVERY_SCOPE, Rule, Scope, allows, rule_of
+from services.common.scopes import Rule, Scope, allows, rule_of
 from services.common.tls import names_of
-from services.common.tokens import Token, Tokens
+from services.common.tokens import NOBODY, Token, Tokens
 
 _BEARER = "Bearer "
 _BUSY_SECONDS = 1.0
-NOBODY = Token(name="nobody", sha256="0" * 64, scopes=EVERY_SCOPE)
-"""Stands for every caller where no token is demanded."""
 
 
 class Caller(Protocol):
@@ -92,6 +90,10 @@ class Gate:
             raise
         return token
 
+    def is_of_one_client(self, token: Token) -> bool:
+        """Returns whether a token is one of the file, rather than the shared one or none."""
+        return self._tokens.is_of_one_client(token)
+
     def _identify(self, metadata: Metadata) -> Token:
         """Returns the token that came with a call. Raises StatusError: UNAUTHENTICATED."""
         if not self._tokens.demanded:
@@ -152,6 +154,7 @@ class Admission:
         self._gate = gate
         self._metadata = metadata
         self._usage = usage
+        self._under_way = 0
         self._held = 0
         self._run_id = ""
 
@@ -160,9 +163,11 @@ class Admission:
         self._run_id = str(getattr(request, "run_id", ""))
         if self.rule.steps is None:
             return
-        held = self._usage.begin(self.token, self.rule.steps(request))
+        steps = self.rule.steps(request)
+        held = self._usage.begin(self.token, steps)
         if not held:
             raise _over_quota(self.token, "concurrent_steps", self.token.concurrent_steps, _BUSY_SECONDS)
+        self._under_way += steps
         self._held += held
 
     async def begin_next(self) -> None:
@@ -173,11 +178,16 @@ class Admission:
         """
         self.token = self._gate.authorize(self.method, self.rule.scope, self._metadata, self.caller.peer())
         await self._usage.begin_when_free(self.token)
+        self._under_way += 1
         self._held += 1
 
     def answered(self) -> None:
-        """One answer of several was sent, so one step has ended."""
-        if self._held:
+        """One answer of several was sent, so one step has ended.
+
+        A group larger than the whole quota holds all of it until fewer steps are left than that.
+        """
+        self._under_way -= 1
+        if self._held > max(self._under_way, 0):
             self._held -= 1
             self._usage.end(1)
 

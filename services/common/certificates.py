@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,13 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from services.common.audit import Audit
 from services.common.errors import StartError
-
-_LOOK_SECONDS = 1.0
-_MAX_BYTES = 1 << 20
-
-
-class BadCertificates(Exception):
-    """What files hold cannot be used; the message says why, and quotes nothing of them."""
+from services.common.watched_files import UnusableFile, WatchedFiles, read_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,58 +95,38 @@ class CertificateFiles:
 
     def __init__(self, what: str, paths: CertificatePaths, metrics: CertificateMetrics, audit: Audit) -> None:
         self._what = what
-        self._paths = paths
         self._metrics = metrics
         self._audit = audit
         self._log = structlog.get_logger("tls")
-        self._lock = threading.Lock()
-        self._looked = time.monotonic()
-        self._stamp = _stamp(paths)
-        self._refused: object = None
+        files = (path for path in paths.every() if path is not None)
         try:
-            self._current = read_certificates(paths)
-        except BadCertificates as error:
+            self._files = WatchedFiles(files, lambda: read_certificates(paths), self._changed, self._refused)
+        except UnusableFile as error:
             raise StartError(f"{what}: {error}") from error
-        metrics.taken(self._current.expires, first=True)
+        metrics.taken(self._files.current().expires, first=True)
 
     def current(self) -> Certificates:
         """Returns what is good now; looks at the files at most once a second. May be called from any thread."""
-        with self._lock:
-            now = time.monotonic()
-            if now - self._looked >= _LOOK_SECONDS:
-                self._looked = now
-                self._look()
-            return self._current
+        return self._files.current()
 
-    def _look(self) -> None:
-        stamp = _stamp(self._paths)
-        if stamp == self._stamp:
-            return
-        try:
-            found = read_certificates(self._paths)
-        except BadCertificates as error:
-            # Half a change looks like this too: the files are looked at again, and told of once for each state of them.
-            if self._refused != (stamp, str(error)):
-                self._refused = (stamp, str(error))
-                self._metrics.refused()
-                self._log.error("changed certificates are refused, the old ones stay", what=self._what, why=str(error))
-                self._audit.record("certificates refused", whose=self._what, why=str(error))
-            return
-        self._stamp, self._refused = stamp, None
-        if found != self._current:
-            self._current = found
-            self._metrics.taken(found.expires, first=False)
-            self._audit.record("certificates reloaded", whose=self._what, expires=found.expires)
+    def _changed(self, _before: Certificates, found: Certificates) -> None:
+        self._metrics.taken(found.expires, first=False)
+        self._audit.record("certificates reloaded", whose=self._what, expires=found.expires)
+
+    def _refused(self, why: str) -> None:
+        self._metrics.refused()
+        self._log.error("changed certificates are refused, the old ones stay", what=self._what, why=why)
+        self._audit.record("certificates refused", whose=self._what, why=why)
 
 
 def read_certificates(paths: CertificatePaths) -> Certificates:
     """Reads and checks certificates.
 
     Raises:
-        BadCertificates: A file cannot be read or parsed, the key belongs to another certificate, the certificate is
+        UnusableFile: A file cannot be read or parsed, the key belongs to another certificate, the certificate is
             not good at this time, or no authority is.
     """
-    chain, key, authorities = (None if path is None else _bytes(path) for path in paths.every())
+    chain, key, authorities = (None if path is None else read_file(path) for path in paths.every())
     ends: list[float] = []
     if chain is not None and key is not None:
         ends.append(_check_pair(chain, key, paths))
@@ -167,9 +140,13 @@ def _check_pair(chain: bytes, key: bytes, paths: CertificatePaths) -> float:
     try:
         private = load_pem_private_key(key, None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise BadCertificates(f"{paths.key} holds no PEM key without a password") from error
-    if private.public_key() != found[0].public_key():
-        raise BadCertificates(f"{paths.key} is not the key of the first certificate in {paths.chain}")
+        raise UnusableFile(f"{paths.key} holds no PEM key without a password") from error
+    try:
+        belongs = private.public_key() == found[0].public_key()
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise UnusableFile(f"{paths.chain} has a key of a kind that is not supported; use RSA or ECDSA") from error
+    if not belongs:
+        raise UnusableFile(f"{paths.key} is not the key of the first certificate in {paths.chain}")
     for certificate in found:
         _check_time(certificate, paths.chain)
     return min(_ends(found))
@@ -186,9 +163,9 @@ def _check_time(certificate: x509.Certificate, path: Path | None) -> None:
     now = time.time()
     first, last = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if now > last.timestamp():
-        raise BadCertificates(f"{path} expired at {last:%Y-%m-%dT%H:%M:%SZ}; renew it")
+        raise UnusableFile(f"{path} expired at {last:%Y-%m-%dT%H:%M:%SZ}; renew it")
     if now < first.timestamp():
-        raise BadCertificates(f"{path} is not valid before {first:%Y-%m-%dT%H:%M:%SZ}; is the clock right?")
+        raise UnusableFile(f"{path} is not valid before {first:%Y-%m-%dT%H:%M:%SZ}; is the clock right?", may_pass=True)
 
 
 def _ends(certificates: Iterable[x509.Certificate]) -> list[float]:
@@ -199,26 +176,4 @@ def _parse(pem: bytes, path: Path | None) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(pem)
     except ValueError as error:
-        raise BadCertificates(f"{path} holds no PEM certificate") from error
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise BadCertificates(f"{path} is longer than {_MAX_BYTES} bytes")
-        return path.read_bytes()
-    except OSError as error:
-        raise BadCertificates(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _stamp(paths: CertificatePaths) -> tuple[object, ...]:
-    """Returns what changes when a file does, also when it is a link that is turned to another one."""
-    stamps: list[object] = []
-    for path in paths.every():
-        try:
-            found = None if path is None else path.stat()
-        except OSError as error:
-            stamps.append(error.errno)
-        else:
-            stamps.append(found and (found.st_mtime_ns, found.st_size, found.st_ino))
-    return tuple(stamps)
+        raise UnusableFile(f"{path} holds no PEM certificate") from error

@@ -36,7 +36,7 @@ _OPTIONS = (
 class PeerChannel(Generic[Stub]):
     """A channel to another service, made anew when the certificates change.
 
-    Calls that are under way on an old channel end there; it is closed once they have, or after ten minutes.
+    Calls that are under way on an old channel end there; it is closed after ten minutes.
 
     Args:
         address: A gRPC target, e.g. "127.0.0.1:50052" or "dns:///executor:50052".
@@ -52,7 +52,7 @@ class PeerChannel(Generic[Stub]):
         self._certificates = certificates
         self._shown = None if certificates is None else certificates.current()
         self._channel, self._stub = self._open()
-        self._closing: set[asyncio.Task[None]] = set()
+        self._closing: dict[grpc.aio.Channel, asyncio.Task[None]] = {}
 
     @property
     def stub(self) -> Stub:
@@ -60,16 +60,16 @@ class PeerChannel(Generic[Stub]):
         if self._certificates is not None and (found := self._certificates.current()) is not self._shown:
             old, self._shown = self._channel, found
             self._channel, self._stub = self._open()
-            closing = asyncio.create_task(old.close(_OLD_SECONDS))
-            self._closing.add(closing)
-            closing.add_done_callback(self._closing.discard)
+            closing = self._closing[old] = asyncio.create_task(_close_later(old))
+            closing.add_done_callback(lambda _: self._closing.pop(old))
         return self._stub
 
     async def close(self) -> None:
         """Closes every channel; calls under way are cancelled."""
-        for closing in self._closing:
+        for closing in self._closing.values():
             closing.cancel()
-        await asyncio.gather(self._channel.close(), *self._closing, return_exceptions=True)
+        closed = [channel.close() for channel in (self._channel, *self._closing)]
+        await asyncio.gather(*closed, *self._closing.values(), return_exceptions=True)
 
     def _open(self) -> tuple[grpc.aio.Channel, Stub]:
         if self._shown is None:
@@ -77,6 +77,12 @@ class PeerChannel(Generic[Stub]):
         else:
             channel = grpc.aio.secure_channel(self._address, channel_credentials(self._shown), options=_OPTIONS)
         return channel, self._make_stub(channel)
+
+
+async def _close_later(channel: grpc.aio.Channel) -> None:
+    # not by its grace: a channel that waits for its calls can no longer be told to cancel them
+    await asyncio.sleep(_OLD_SECONDS)
+    await channel.close()
 
 
 def call_metadata(settings: PeerSettings) -> tuple[tuple[str, str], ...]:

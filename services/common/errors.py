@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import grpc
 from google.protobuf import any_pb2
@@ -105,6 +105,12 @@ def from_rpc_error(error: grpc.aio.AioRpcError, fallback: Reason, peer: str) -> 
             error.code(), error_reason_pb2.ERROR_REASON_DEADLINE, f"{peer} did not answer before the deadline"
         )
     return unavailable(fallback, f"the {peer} service failed ({error.code().name}): {error.details()}")
+
+
+def ended_early(context: grpc.aio.ServicerContext[Any, Any]) -> grpc.StatusCode:
+    """Returns the status of a call that was cancelled under its handler: its time is over, or its caller gave it up."""
+    passed = context.time_remaining() == 0  # None without a deadline
+    return grpc.StatusCode.DEADLINE_EXCEEDED if passed else grpc.StatusCode.CANCELLED
 
 
 def _reason_value(name: str) -> Reason:

@@ -16,7 +16,7 @@ from google.protobuf.message import DecodeError
 from codearena.v1 import error_reason_pb2 as reasons
 from services.common.access import Admission, Gate, Metadata
 from services.common.draining import Draining, cut_short
-from services.common.errors import StatusError
+from services.common.errors import StatusError, ended_early
 from services.common.logs import trace_of
 from services.common.metrics import RpcMetrics
 
@@ -166,8 +166,7 @@ class _Call:
         if isinstance(error, StatusError):
             return error.code, error
         if isinstance(error, (asyncio.CancelledError, GeneratorExit)):
-            passed = context.time_remaining() == 0
-            return grpc.StatusCode.DEADLINE_EXCEEDED if passed else grpc.StatusCode.CANCELLED, None
+            return ended_early(context), None
         if not isinstance(error, Exception):
             return grpc.StatusCode.INTERNAL, None
         error_id = uuid.uuid4().hex[:12]

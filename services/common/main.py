@@ -8,16 +8,11 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn, TypeVar
 
-from pydantic import ValidationError
-from pydantic_settings import BaseSettings, SettingsError
-
 from services.common import logs, tracing
 from services.common.errors import StartError
-from services.common.secret_files import why
-from services.common.settings import ServiceSettings
+from services.common.settings import AnySettings, ServiceSettings, WrongSettings, from_environment, variable
 
 Settings = TypeVar("Settings", bound=ServiceSettings)
-AnySettings = TypeVar("AnySettings", bound=BaseSettings)
 
 
 def variables(settings: type[ServiceSettings]) -> str:
@@ -25,31 +20,21 @@ def variables(settings: type[ServiceSettings]) -> str:
     lines = ["environment variables:"]
     for name, field in settings.model_fields.items():
         default = "" if field.default is None or field.default_factory else f" (default {field.default})"
-        lines.append(f"  {_variable(settings, name)}{default}: {field.description or ''}".rstrip(": "))
+        lines.append(f"  {variable(settings, name)}{default}: {field.description or ''}".rstrip(": "))
     return "\n".join(lines)
-
-
-def _variable(settings: type[BaseSettings], name: str) -> str:
-    field = settings.model_fields.get(name)
-    alias = field.validation_alias if field is not None else name
-    return alias if isinstance(alias, str) else f"CODEARENA_{name.upper()}"
 
 
 def read_settings(settings: type[AnySettings]) -> AnySettings:
     """Reads the environment; wrong settings are one message on stderr, without their values, and exit status 2."""
     try:
-        return settings()
-    except ValidationError as error:
-        problems = [_problem(settings, found["loc"], found["msg"]) for found in error.errors(include_input=False)]
-    except SettingsError as error:
-        problems = [why(error)]
-    sys.stderr.write("".join(f"wrong settings: {problem}\n" for problem in problems))
-    sys.exit(2)
+        return from_environment(settings)
+    except WrongSettings as error:
+        sys.exit(_complain(error))
 
 
-def _problem(settings: type[BaseSettings], where: tuple[int | str, ...], message: str) -> str:
-    reason = message.removeprefix("Value error, ")
-    return f"{_variable(settings, str(where[0]))}: {reason}" if where else reason
+def _complain(error: WrongSettings) -> int:
+    sys.stderr.write("".join(f"wrong settings: {problem}\n" for problem in error.problems))
+    return 2
 
 
 def run(
@@ -78,11 +63,13 @@ def run(
 
 
 def run_until_done(work: Coroutine[Any, Any, None]) -> int:
-    """Runs a service and returns its exit status; a failure to start is one line, not a trace."""
+    """Runs a service and returns its exit status; a failure to start is a line for each reason, not a trace."""
     try:
         asyncio.run(work)
     except KeyboardInterrupt:
         return 130
+    except WrongSettings as error:
+        return _complain(error)
     except (StartError, OSError) as error:
         sys.stderr.write(f"cannot start: {error}\n")
         return 1

@@ -16,6 +16,7 @@ from importlib import metadata
 
 import structlog
 from opentelemetry import context, propagate, trace
+from opentelemetry.propagators.textmap import CarrierValT, DefaultGetter
 from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
@@ -56,21 +57,21 @@ class OtelTracer:
 
     def join(self, headers: Mapping[str, str]) -> None:
         """Makes a caller's trace current for the rest of this task."""
-        context.attach(propagate.extract(headers))
+        context.attach(_extracted(headers))
 
     def begin(self, name: str, headers: Mapping[str, str], attributes: Mapping[str, Value]) -> RequestSpan:
         """Begins the span of a request."""
-        caller = propagate.extract(headers)
+        caller = _extracted(headers)
         span = self._tracer.start_span(name, caller, trace.SpanKind.SERVER, attributes)
         # Never detached: the task is the request's own, and the end of a stream may come from another one.
         context.attach(trace.set_span_in_context(span, caller))
         return _RequestSpan(span)
 
     def headers(self) -> dict[str, str]:
-        """Returns what tells another service of the current span."""
+        """Returns what tells another service of the current span, with names in small letters, as gRPC demands."""
         carrier: dict[str, str] = {}
         propagate.inject(carrier)
-        return carrier
+        return {name.lower(): value for name, value in carrier.items()}
 
     def trace_id(self) -> str:
         """Returns the id of the current trace if it is sampled; else ""."""
@@ -98,6 +99,18 @@ class _RequestSpan:
         if failed:
             self._span.set_status(trace.StatusCode.ERROR)
         self._span.end()
+
+
+class _SmallLetters(DefaultGetter):
+    """Finds what a propagator calls e.g. "X-Amzn-Trace-Id" among names in small letters."""
+
+    def get(self, carrier: Mapping[str, CarrierValT], key: str) -> list[str] | None:
+        """Returns the values of a name."""
+        return super().get(carrier, key.lower())
+
+
+def _extracted(headers: Mapping[str, str]) -> context.Context:
+    return propagate.extract(headers, getter=_SmallLetters())
 
 
 def _resource(service: str) -> Resource:

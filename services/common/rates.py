@@ -23,8 +23,7 @@ class Bucket:
         Args:
             now: Seconds of a clock that never goes back.
         """
-        gained = (now - self._since) * self.per_second if self._since else self.burst
-        self._held = min(self.burst, self._held + gained)
+        self._held = min(self.burst, self._held + (now - self._since) * self.per_second)
         self._since = now
         if self._held >= 1:
             self._held -= 1

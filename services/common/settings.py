@@ -3,14 +3,55 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
-from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
-from services.common.secret_files import SecretFiles
+from services.common.errors import StartError
+from services.common.secret_files import SecretFiles, why
 
+AnySettings = TypeVar("AnySettings", bound=BaseSettings)
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+class WrongSettings(StartError):
+    """Settings that cannot be; the message never quotes a value.
+
+    Args:
+        problems: What is wrong, each with its variable.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+def from_environment(settings: type[AnySettings]) -> AnySettings:
+    """Reads settings.
+
+    Raises:
+        WrongSettings: They cannot be.
+    """
+    try:
+        return settings()
+    except ValidationError as error:
+        problems = [_problem(settings, found["loc"], found["msg"]) for found in error.errors(include_input=False)]
+    except SettingsError as error:
+        problems = [why(error)]
+    raise WrongSettings(problems)
+
+
+def variable(settings: type[BaseSettings], name: str) -> str:
+    """Returns the environment variable of a field."""
+    field = settings.model_fields.get(name)
+    alias = field.validation_alias if field is not None else name
+    return alias if isinstance(alias, str) else f"CODEARENA_{name.upper()}"
+
+
+def _problem(settings: type[BaseSettings], where: tuple[int | str, ...], message: str) -> str:
+    reason = message.removeprefix("Value error, ")
+    return f"{variable(settings, str(where[0]))}: {reason}" if where else reason
 
 
 def default_data_dir() -> Path:
@@ -22,7 +63,12 @@ class FromEnvironment(BaseSettings):
     """Settings from variables, and where one is not set from the file of its name in the folder of secrets."""
 
     model_config = SettingsConfigDict(
-        env_prefix="CODEARENA_", frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True
+        env_prefix="CODEARENA_",
+        frozen=True,
+        extra="ignore",
+        populate_by_name=True,
+        env_ignore_empty=True,
+        hide_input_in_errors=True,  # tokens and passwords are among it
     )
 
     @classmethod

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -14,12 +13,17 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, Val
 from services.common.audit import Audit
 from services.common.errors import StartError
 from services.common.scopes import EVERY_SCOPE, Scope
+from services.common.watched_files import UnusableFile, WatchedFiles, read_file
 
-_LOOK_SECONDS = 1.0
-_MAX_BYTES = 1 << 20
 _MAX_TOKENS = 1000
-SHARED_NAME = "shared"
-"""What the one token of CODEARENA_TOKEN is called in logs."""
+_SHARED_NAME = "shared"
+_NOBODY_NAME = "nobody"
+_RESERVED = {
+    _SHARED_NAME: "what the token of CODEARENA_TOKEN is called",
+    _NOBODY_NAME: "what callers are called where no token is demanded",
+}
+_LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml reads a long file ten times as fast, where PyYAML was built with it."""
 
 
 class Token(BaseModel):
@@ -42,6 +46,10 @@ class Token(BaseModel):
         return self.expires is not None and now >= self.expires.timestamp()
 
 
+NOBODY = Token(name=_NOBODY_NAME, sha256="0" * 64, scopes=EVERY_SCOPE)
+"""Stands for every caller where no token is demanded."""
+
+
 class _File(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -53,13 +61,10 @@ class _File(BaseModel):
             values = [getattr(token, what) for token in self.tokens]
             if len(values) != len(set(values)):
                 raise ValueError(f"two tokens have the same {what}")
-        if any(token.name == SHARED_NAME for token in self.tokens):
-            raise ValueError(f"{SHARED_NAME} is the name of CODEARENA_TOKEN; call the token something else")
+        for token in self.tokens:
+            if token.name in _RESERVED:
+                raise ValueError(f"{token.name} is {_RESERVED[token.name]}; call the token something else")
         return self
-
-
-class BadTokensFile(Exception):
-    """A file of tokens cannot be used; the message says why, and quotes no value of it."""
 
 
 def fingerprint(secret: str) -> str:
@@ -71,24 +76,27 @@ def read_tokens(file: Path) -> dict[str, Token]:
     """Returns the tokens of a YAML or JSON file by their hashes.
 
     Raises:
-        BadTokensFile: It cannot be read, or holds something else.
+        UnusableFile: It cannot be read, or holds something else.
     """
     try:
-        if file.stat().st_size > _MAX_BYTES:
-            raise BadTokensFile(f"{file} is longer than {_MAX_BYTES} bytes")
-        found = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadTokensFile(f"{file} cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        raise BadTokensFile(f"{file} is no YAML{f' (line {mark.line + 1})' if mark else ''}") from None
-    try:
-        tokens = _File.model_validate(found).tokens
+        tokens = _File.model_validate(_parse(file)).tokens
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise BadTokensFile(f"{file}: {where}: {first['msg']}".replace(": :", ":")) from None
+        raise UnusableFile(f"{file}: {where}: {first['msg']}".replace(": :", ":")) from None
     return {token.sha256: token for token in tokens}
+
+
+def _parse(file: Path) -> object:
+    content = read_file(file)
+    try:
+        return yaml.load(content.decode(), _LOADER)  # noqa: S506 - a safe one
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        raise UnusableFile(f"{file} is no YAML{f' (line {mark.line + 1})' if mark else ''}") from None
+    except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError):
+        # what PyYAML lets through of values that look like a date or a number and are none
+        raise UnusableFile(f"{file} has a date or a number that does not exist, such as 2030-02-30") from None
 
 
 class Tokens:
@@ -106,56 +114,47 @@ class Tokens:
     """
 
     def __init__(self, shared: SecretStr | None, file: Path | None, audit: Audit) -> None:
-        self._shared = {} if shared is None else _shared_token(shared.get_secret_value())
+        self._shared = None if shared is None else _shared_token(shared.get_secret_value())
         self._file = file
         self._audit = audit
         self._log = structlog.get_logger("tokens")
-        self._looked = time.monotonic()
-        self._stamp = _stamp(file)
-        self._refused: object = None
-        self._tokens = dict(self._shared)
-        if file is not None:
-            try:
-                self._tokens |= read_tokens(file)
-            except BadTokensFile as error:
-                raise StartError(f"CODEARENA_TOKENS_FILE: {error}") from error
+        files = () if file is None else (file,)
+        try:
+            self._known = WatchedFiles(files, self._read, self._changed, self._refused)
+        except UnusableFile as error:
+            raise StartError(f"CODEARENA_TOKENS_FILE: {error}") from error
 
     @property
     def demanded(self) -> bool:
         """Whether a caller must have a token at all."""
-        return bool(self._shared) or self._file is not None
+        return self._shared is not None or self._file is not None
 
     def find(self, secret: str) -> Token | None:
         """Returns a token, perhaps an expired one; None if nobody knows it. Looks at the file once a second at most."""
-        self.look()
-        return self._tokens.get(fingerprint(secret))
+        return self._known.current().get(fingerprint(secret))
+
+    def is_of_one_client(self, token: Token) -> bool:
+        """Returns whether a token is one of the file, rather than the shared one or none."""
+        return token is not self._shared and token is not NOBODY
 
     def look(self) -> None:
-        """Reads the file again if it has changed."""
-        now = time.monotonic()
-        if self._file is None or now - self._looked < _LOOK_SECONDS:
-            return
-        self._looked = now
-        stamp = _stamp(self._file)
-        if stamp == self._stamp:
-            return
-        try:
-            found = self._shared | read_tokens(self._file)
-        except BadTokensFile as error:
-            if self._refused != (stamp, str(error)):
-                self._refused = (stamp, str(error))
-                self._log.error("the changed file of tokens is refused, the old tokens stay", why=str(error))
-                self._audit.record("tokens refused", why=str(error))
-            return
-        self._stamp, self._refused = stamp, None
-        if found != self._tokens:
-            self._audit.record("tokens reloaded", tokens=len(found), **_changes(self._tokens, found))
-            self._tokens = found
+        """Reads the file again if it has changed, also when nobody calls."""
+        self._known.current()
+
+    def _read(self) -> dict[str, Token]:
+        shared = {} if self._shared is None else {self._shared.sha256: self._shared}
+        return shared if self._file is None else shared | read_tokens(self._file)
+
+    def _changed(self, before: dict[str, Token], found: dict[str, Token]) -> None:
+        self._audit.record("tokens reloaded", tokens=len(found), **_changes(before, found))
+
+    def _refused(self, why: str) -> None:
+        self._log.error("the changed file of tokens is refused, the old tokens stay", why=why)
+        self._audit.record("tokens refused", why=why)
 
 
-def _shared_token(secret: str) -> dict[str, Token]:
-    token = Token(name=SHARED_NAME, sha256=fingerprint(secret), scopes=EVERY_SCOPE)
-    return {token.sha256: token}
+def _shared_token(secret: str) -> Token:
+    return Token(name=_SHARED_NAME, sha256=fingerprint(secret), scopes=EVERY_SCOPE)
 
 
 def _changes(old: dict[str, Token], new: dict[str, Token]) -> dict[str, str]:
@@ -166,11 +165,3 @@ def _changes(old: dict[str, Token], new: dict[str, Token]) -> dict[str, str]:
         "removed": " ".join(sorted(before.keys() - after.keys())),
         "changed": " ".join(sorted(name for name in before.keys() & after.keys() if before[name] != after[name])),
     }
-
-
-def _stamp(file: Path | None) -> object:
-    try:
-        found = None if file is None else file.stat()
-    except OSError as error:
-        return error.errno
-    return found and (found.st_mtime_ns, found.st_size, found.st_ino)

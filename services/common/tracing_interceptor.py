@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 
 from services.common import tracing
+from services.common.errors import ended_early
 
 _OURS = "/codearena."
 _FAULTS = frozenset(
@@ -79,12 +80,14 @@ class TracingInterceptor(grpc.aio.ServerInterceptor):
         service, _, rpc = name.partition("/")
         sent = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
         span = self._tracer.begin(name, sent, {"rpc.system": "grpc", "rpc.service": service, "rpc.method": rpc})
-        code = grpc.StatusCode.CANCELLED
+        code = grpc.StatusCode.OK
         try:
             yield
-            code = grpc.StatusCode.OK
         except Exception:
             code = context.code() or grpc.StatusCode.UNKNOWN  # 0 as long as nobody has set one
+            raise
+        except BaseException:
+            code = ended_early(context)
             raise
         finally:
             span.end({"rpc.grpc.status_code": code.value[0]}, failed=code in _FAULTS)

@@ -11,10 +11,10 @@ from prometheus_client.registry import Collector
 
 from codearena.v1 import core_pb2 as core
 from services.common import tracing
+from services.common.metrics import LATENCY_BUCKETS
 from services.env.rewards import COMPONENTS, Reward
 from services.env.task_schema import Difficulty
 
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 _SHARES = tuple(tenth / 10 for tenth in range(11))
 _STAGES = ("queue", "provision", "execute", "judge", "store", "total")
 _MAX_CATEGORIES = 16  # for fewer than 3,000 series in the worst case
@@ -48,7 +48,7 @@ class EnvMetrics:
             "codearena_step_duration_seconds",
             "Where a step's time goes.",
             ("stage",),
-            buckets=_SECONDS,
+            buckets=LATENCY_BUCKETS,
             registry=registry,
         )
         self._reward = Histogram(

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from codearena.v1 import env_service_pb2, env_service_pb2_grpc
 from services.common.audit import Audit
 from services.common.errors import StartError
-from services.common.settings import PeerSettings
+from services.common.settings import PeerSettings, from_environment
 from services.common.tls import peer_certificates
 from services.env.analyst import Analyst
 from services.env.archive_sql import SqlArchive
@@ -66,7 +66,7 @@ class EnvService:
         self._store = SqlStore(self._database)
         self._curricula = SqlCurricula(self._database)
         self._analyst = Analyst(settings.analysis_workers)
-        self._peer_settings = PeerSettings()
+        self._peer_settings = from_environment(PeerSettings)
         audit = Audit(self.name, settings.audit_file)
         self._peer_certificates = peer_certificates(self._peer_settings, registry, audit)
         retention = Retention(settings.retention_days, settings.retention_episodes, settings.retention_interval_seconds)

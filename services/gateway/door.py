@@ -12,11 +12,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.common.access import NOBODY, Gate, bearer
+from services.common.access import Gate, bearer
 from services.common.errors import StatusError
 from services.common.rates import Bucket
 from services.common.scopes import Scope as TokenScope
-from services.common.tokens import SHARED_NAME
 from services.gateway.caller import caller_token
 from services.gateway.errors import Problem, failure, of_refusal, of_status
 from services.gateway.pages import is_page
@@ -65,17 +64,24 @@ class TooLarge(Exception):
 
 
 class _Body:
-    """The body of one request, as far as it may go."""
+    """The body of one request, as far as it may go.
+
+    Attributes:
+        too_large: Whether it went further.
+        ended: Whether its last piece was read.
+    """
 
     def __init__(self, receive: Receive, most_bytes: int) -> None:
         self._receive = receive
         self._left = most_bytes
         self.too_large = False
+        self.ended = False
 
     async def read(self) -> Message:
         """Returns the next piece. Raises TooLarge."""
         message = await self._receive()
         self._left -= len(message.get("body", b""))
+        self.ended = not message.get("more_body")
         if self._left < 0:
             self.too_large = True
             raise TooLarge
@@ -132,7 +138,8 @@ class Door:
             if begun:
                 raise
         if body.too_large and not begun:
-            await self._discard(receive)
+            if not body.ended:
+                await self._discard(receive)
             await self._too_large()(scope, receive, _with_headers(send))
 
     async def _discard(self, receive: Receive) -> None:
@@ -176,8 +183,7 @@ class Door:
             token = self._gate.authorize(scope["path"], TokenScope.READ, (("authorization", sent),), _client(scope))
         except StatusError as error:
             return of_refusal(error)
-        own = token.name not in (SHARED_NAME, NOBODY.name)
-        caller_token.set(bearer(sent) if own else None)
+        caller_token.set(bearer(sent) if self._gate.is_of_one_client(token) else None)
         return None
 
     def _same_site(self, headers: Headers) -> bool:
@@ -205,9 +211,9 @@ class Door:
             message = await receive()
             if message["type"] == "websocket.receive":
                 wait = self._rates.take(client)
-                if wait:
+                while wait:  # another connection of the client may be quicker
                     await asyncio.sleep(wait)
-                    self._rates.take(client)
+                    wait = self._rates.take(client)
             return message
 
         return paced

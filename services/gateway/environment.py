@@ -123,7 +123,7 @@ class ArenaEnvironment(Environment[CodeArenaAction, CodeArenaObservation, CodeAr
         self._step_timeout_seconds = step_timeout_seconds
         self._task: Task | None = None
         self._state = CodeArenaState()
-        self._socket: Socket | None = None
+        self._client: contextvars.Context | None = None
 
     def reset(self, seed: int | None = None, episode_id: str | None = None, **options: Any) -> CodeArenaObservation:  # noqa: ANN401
         """Only `reset_async` is served."""
@@ -152,9 +152,10 @@ class ArenaEnvironment(Environment[CodeArenaAction, CodeArenaObservation, CodeAr
             ArenaError: The arena refuses, or cannot.
         """
         asked = ResetOptions(seed=seed, episode_id=episode_id, **options)
-        self._socket = current_socket.get()
         if asked.episode_id != self._state.episode_id:
             self._leave(for_good=True)
+        # kept, as the library closes sessions on threads that know nothing of whose they are
+        self._client = contextvars.copy_context()
         if asked.episode_id is not None:
             return await self._resume(asked.episode_id)
         episode = await self._link.client.reset(
@@ -282,13 +283,14 @@ class ArenaEnvironment(Environment[CodeArenaAction, CodeArenaObservation, CodeAr
         library closes sessions that are idle, though their sockets are still open. Of a request without a session the
         episode is left open, for the next request.
         """
-        if self._socket is not None:
-            self._leave(for_good=self._socket.said_close)
+        socket = None if self._client is None else self._client.get(current_socket)
+        if socket is not None:
+            self._leave(for_good=socket.said_close, context=self._client)
 
-    def _leave(self, *, for_good: bool) -> None:
+    def _leave(self, *, for_good: bool, context: contextvars.Context | None = None) -> None:
         held = self._state.episode_id
         if held is not None and not self._state.done:
-            self._link.left(held, self._state.step_count, for_good=for_good)
+            self._link.left(held, self._state.step_count, for_good=for_good, context=context)
 
 
 def _listed(task: Task, index: int) -> dict[str, Any]:

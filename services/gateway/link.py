@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import time
 from collections import OrderedDict
 
@@ -66,15 +67,17 @@ class ArenaLink:
         if waiting is not None:
             waiting.cancel()
 
-    def left(self, episode_id: str, step: int, *, for_good: bool) -> None:
+    def left(self, episode_id: str, step: int, *, for_good: bool, context: contextvars.Context | None = None) -> None:
         """A client left an episode; may be called from any thread.
 
         Args:
             episode_id: The episode.
             step: How many steps it had.
             for_good: The client said so; else the episode waits, and is closed if nobody has gone on with it.
+            context: The client's, in whose name it is closed; None for that of this call.
         """
-        self._loop.call_soon_threadsafe(self._leave, episode_id, step, 0.0 if for_good else self._resume_seconds)
+        seconds = 0.0 if for_good else self._resume_seconds
+        self._loop.call_soon_threadsafe(self._leave, episode_id, step, seconds, context=context)
 
     def _leave(self, episode_id: str, step: int, seconds: float) -> None:
         self.resumed(episode_id)

@@ -17,7 +17,7 @@ from services.common.access import Gate
 from services.common.audit import Audit
 from services.common.errors import StartError
 from services.common.metrics import new_registry
-from services.common.settings import PeerSettings
+from services.common.settings import PeerSettings, from_environment
 from services.common.tls import peer_certificates
 from services.common.tokens import Tokens
 from services.gateway.app import make_app
@@ -66,7 +66,7 @@ async def gateway(
         sources: Where the services' metrics are; None: at the addresses in the settings.
 
     Raises:
-        StartError: The port is taken.
+        StartError: The port is taken, or what is set for peers is wrong.
     """
     registry = new_registry()
     read = {name: UrlSource(url) for name, url in settings.metrics_urls.items()} if sources is None else sources
@@ -74,7 +74,7 @@ async def gateway(
     audit = Audit("gateway", settings.audit_file)
     tokens = Tokens(settings.token, settings.tokens_file, audit)
     own = WebTls(settings, registry, audit)
-    clients = ArenaClients(settings, peer_certificates(PeerSettings(), registry, audit))
+    clients = ArenaClients(settings, peer_certificates(from_environment(PeerSettings), registry, audit))
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(clients.aclose)
         link = ArenaLink(clients, settings.resume_seconds)

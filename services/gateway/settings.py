@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from services.common.settings import ServiceSettings
 
@@ -54,6 +54,16 @@ class GatewaySettings(ServiceSettings):
         },
         description="JSON object: where the page of operations reads each service's metrics.",
     )
+
+    @model_validator(mode="after")
+    def _names_are_not_promised(self) -> GatewaySettings:
+        if self.tls_allowed_clients:
+            raise ValueError(
+                "CODEARENA_TLS_ALLOWED_CLIENTS: the gateway does not look at the names in certificates; unset it for "
+                "the gateway, and have CODEARENA_TLS_CLIENT_CA_FILE name an authority of its clients alone, or give "
+                "them tokens"
+            )
+        return self
 
     def token_for_env(self) -> str | None:
         """Returns the bearer token that the env service is sent."""

@@ -59,4 +59,4 @@ class WebTls:
         assert self._paths.chain is not None
         context.load_cert_chain(self._paths.chain, self._paths.key)
         if found.authorities is not None:
-            context.load_verify_locations(cadata=found.authorities.decode())
+            context.load_verify_locations(cafile=self._paths.authorities)

@@ -88,10 +88,10 @@ def _announce(running: Arena, url: str | None, ready_file: Path) -> None:
 def main() -> int:
     """Returns the exit status: 0 when told to end, 1 if the arena cannot start, 2 for wrong settings."""
     arguments = _parser().parse_args()
-    settings = [read_settings(kind) for kind in _SETTINGS]
+    with_gateway = not arguments.no_gateway and (arguments.port != 0 or arguments.http_port is not None)
+    settings = [read_settings(kind) for kind in _SETTINGS if with_gateway or kind is not GatewaySettings]
     traces = read_settings(tracing.TracingSettings)
     logs.configure(settings[0].log_level, settings[0].log_format)
-    with_gateway = not arguments.no_gateway and (arguments.port != 0 or arguments.http_port is not None)
     with tracing.exporting("standalone", traces):
         return run_until_done(_serve(arguments.port, arguments.http_port, with_gateway, arguments.ready_file))
 

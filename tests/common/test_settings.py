@@ -10,11 +10,14 @@ from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
 from services.common.errors import StartError
-from services.common.main import read_settings, variables
+from services.common.main import read_settings, run_until_done, variables
 from services.common.settings import PeerSettings, ServiceSettings
 from services.env.service import EnvService
 from services.env.settings import EnvSettings
+from services.gateway.service import gateway
+from services.gateway.settings import GatewaySettings
 from services.judge.settings import JudgeSettings
+from services.standalone import __main__ as standalone
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "tr0ub4dor"  # pragma: allowlist secret
@@ -30,7 +33,12 @@ def clean(monkeypatch):
 def start(module, **variables):
     env = {name: value for name, value in os.environ.items() if not name.startswith("CODEARENA_")}
     return subprocess.run(
-        [sys.executable, "-m", module], env=env | variables, cwd=ROOT, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", module],
+        env=env | variables,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
 
 
@@ -97,6 +105,67 @@ def test_secrets_are_masked(monkeypatch, show):
     for settings in (EnvSettings(), JudgeSettings(), PeerSettings()):
         assert PASSWORD not in show(settings)
     assert PASSWORD in EnvSettings().store_url()
+
+
+PEERS = {"CODEARENA_PEER_KEY_FILE": "peer.key", "CODEARENA_TOKEN": PASSWORD, "CODEARENA_PEER_TOKEN": PASSWORD}
+
+
+async def _start_env():
+    EnvService(EnvSettings(), CollectorRegistry())
+
+
+async def _start_gateway():
+    async with gateway(GatewaySettings(port=0), {}):
+        pass
+
+
+@pytest.mark.parametrize("begin", [_start_env, _start_gateway])
+def test_what_is_wrong_about_peers_is_a_message_without_its_values(monkeypatch, capsys, begin):
+    for name, value in PEERS.items():
+        monkeypatch.setenv(name, value)
+    assert run_until_done(begin()) == 2
+    said = capsys.readouterr().err
+    assert said == "wrong settings: CODEARENA_PEER_CERTIFICATE_FILE and CODEARENA_PEER_KEY_FILE go together\n"
+
+
+def test_an_error_of_settings_quotes_no_value(monkeypatch):
+    for name, value in PEERS.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ValidationError, match="CODEARENA_PEER_CERTIFICATE_FILE") as caught:
+        PeerSettings()
+    assert PASSWORD not in str(caught.value)
+
+
+ALLOWED = {
+    "CODEARENA_TLS_CERTIFICATE_FILE": "a.pem",
+    "CODEARENA_TLS_KEY_FILE": "a.key",
+    "CODEARENA_TLS_CLIENT_CA_FILE": "ca.pem",
+    "CODEARENA_TLS_ALLOWED_CLIENTS": '["trainer.example"]',
+}
+
+
+def test_the_gateway_refuses_a_list_of_names_that_it_would_not_heed(monkeypatch, capsys):
+    for name, value in ALLOWED.items():
+        monkeypatch.setenv(name, value)
+    assert EnvSettings().tls_allowed_clients == ("trainer.example",)
+    with pytest.raises(SystemExit):
+        read_settings(GatewaySettings)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("wrong settings: CODEARENA_TLS_ALLOWED_CLIENTS: the gateway does not look at")
+
+
+@pytest.mark.parametrize(
+    ("options", "refused"),
+    [((), "CODEARENA_TLS_ALLOWED_CLIENTS"), (("--no-gateway",), "OTEL_TRACES_EXPORTER")],
+)
+def test_an_arena_without_a_gateway_heeds_it(monkeypatch, capsys, options, refused):
+    for name, value in (ALLOWED | {"OTEL_TRACES_EXPORTER": "a wrong one, which is read last"}).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "argv", ["standalone", *options])
+    with pytest.raises(SystemExit):
+        standalone.main()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"wrong settings: {refused}: ")
 
 
 def test_an_empty_variable_is_an_absent_one(monkeypatch):

@@ -2,6 +2,8 @@
 
 import asyncio
 import datetime
+import ssl
+import time
 
 import grpc
 import pytest
@@ -43,7 +45,7 @@ def authority(tmp_path):
 @pytest.fixture
 def looking(monkeypatch):
     """Files are looked at whenever somebody connects or calls."""
-    monkeypatch.setattr("services.common.certificates._LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("services.common.watched_files._LOOK_SECONDS", 0.0)
 
 
 def count(address, **options):
@@ -167,8 +169,9 @@ class TestChange:
             (lambda shown, new: shown.replace(new.sign("other", ends=-DAY / 24)), "expired at"),
             (lambda shown, new: shown.replace(new.sign("other", begins=DAY / 24)), "not valid before"),
             (lambda shown, new: shown.key.unlink(), "cannot be read"),
+            (lambda shown, new: strange(shown.certificate), "of a kind that is not supported"),
         ],
-        ids=["no certificate", "no key", "another key", "expired", "not valid yet", "gone"],
+        ids=["no certificate", "no key", "another key", "expired", "not valid yet", "gone", "strange key"],
     )
     async def test_a_broken_one_is_refused_and_the_old_one_stays(self, looking, authority, spoil, why):
         shown = authority.sign("server")
@@ -184,6 +187,18 @@ class TestChange:
             shown.replace(authority.sign("good"))
             assert await ask(env.address, tls=TLSConfig(authority.itself.certificate)) == 0
             assert reloads(env, "ok") == 1
+
+    async def test_one_that_becomes_valid_is_taken_then(self, looking, authority, monkeypatch):
+        shown = authority.sign("server")
+        async with served(**files(shown)) as env:
+            shown.replace(authority.sign("next", begins=DAY / 24, ends=9 * DAY))
+            trusted = TLSConfig(authority.itself.certificate)
+            assert await ask(env.address, tls=trusted) == 0
+            assert (reloads(env, "refused"), reloads(env, "ok")) == (1, 0)
+            later = time.time() + 2 * 3600
+            monkeypatch.setattr("services.common.certificates.time.time", lambda: later)
+            env.server._tls.look()
+            assert (reloads(env, "refused"), reloads(env, "ok")) == (1, 1)
 
     async def test_it_is_seen_when_nobody_connects(self, looking, monkeypatch, authority):
         monkeypatch.setattr("services.common.server._CHECK_SECONDS", 0.02)
@@ -265,6 +280,25 @@ class TestPeers:
             "codearena_peer_certificate_reloads_total", {"result": "ok"}
         ) == pytest.approx(3)
 
+    async def test_closing_it_ends_calls_on_old_channels_too(self, pair, authority):
+        executor, channel, shown = pair
+        entered = asyncio.Event()
+
+        async def endless(request):
+            entered.set()
+            await asyncio.Event().wait()
+
+        executor.stand.answer = endless
+        running = asyncio.create_task(_awaited(channel.stub.ListTasks(wire.ListTasksRequest(), timeout=60)))
+        await asyncio.wait_for(entered.wait(), 10)
+        executor.stand.answer = listing
+        shown.replace(authority.sign("next", UniformResourceIdentifier(ENV)))
+        assert (await channel.stub.ListTasks(wire.ListTasksRequest(), timeout=10)).total_count == 7
+        await channel.close()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(running, 10)
+        await eventually(lambda: executor.handled("ListTasks", "CANCELLED") == 1)
+
     async def test_another_name_is_refused_from_the_next_call_on(self, pair, authority):
         _, channel, shown = pair
         assert (await channel.stub.ListTasks(wire.ListTasksRequest(), timeout=10)).total_count == 7
@@ -314,6 +348,13 @@ async def ask_stub(channel):
 
 async def _awaited(call):
     return await call
+
+
+def strange(certificate):
+    """Has a certificate's key be on a curve that nobody knows."""
+    known, unknown = (b"\x2a\x86\x48\xce\x3d\x03\x01" + bytes([last]) for last in (7, 99))
+    made = ssl.PEM_cert_to_DER_cert(certificate.read_text())
+    certificate.write_text(ssl.DER_cert_to_PEM_cert(made.replace(known, unknown)))
 
 
 def reloads(env, result):

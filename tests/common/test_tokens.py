@@ -2,12 +2,15 @@
 
 import asyncio
 import datetime
+import errno
 import json
+import os
 
 import grpc
 import pytest
 from click.testing import CliRunner
 from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from structlog.testing import capture_logs
 
 from codearena import (
@@ -63,7 +66,7 @@ class File:
 
 @pytest.fixture
 def file(tmp_path, monkeypatch):
-    monkeypatch.setattr("services.common.tokens._LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("services.common.watched_files._LOOK_SECONDS", 0.0)
     return File(tmp_path / "tokens.yaml")
 
 
@@ -303,6 +306,34 @@ class TestConcurrency:
             stand.release.set()
             await env.stub.Step(wire.StepRequest(), metadata=bearer(secret))
 
+    async def test_a_group_holds_the_quota_until_fewer_are_left(self, file):
+        secret = file.add("narrow", "train", "--concurrent-steps", "2")
+        graded = asyncio.Queue()
+
+        async def items(request):
+            for _ in request.codes:
+                yield wire.GradeGroupResponse(index=await graded.get())
+
+        stand = Grader()
+        stand.items = items
+        stand.release.set()
+        async with served(stand, tokens_file=file.path) as env:
+
+            def step():
+                return env.stub.Step(wire.StepRequest(), metadata=bearer(secret), timeout=30)
+
+            group = env.stub.GradeGroup(wire.GradeGroupRequest(codes=["x"] * 5), metadata=bearer(secret), timeout=30)
+            for index in range(3):
+                graded.put_nowait(index)
+                assert (await group.read()).index == index
+                assert details(await refused(step()))[0] == "TOKEN_QUOTA_EXCEEDED"
+            graded.put_nowait(3)
+            assert (await group.read()).index == 3
+            await step()
+            graded.put_nowait(4)
+            assert (await group.read()).index == 4
+            assert await group.code() is grpc.StatusCode.OK
+
 
 class TestFile:
     async def test_it_is_read_again_when_it_changes(self, file):
@@ -328,6 +359,38 @@ class TestFile:
             assert first not in repr(logs)
             assert second not in repr(logs)
 
+    async def test_readiness_is_told_on_whatever_the_file_holds(self, file, monkeypatch):
+        monkeypatch.setattr("services.common.server._CHECK_SECONDS", 0.02)
+        file.add("first", "read")
+        stand = Grader()
+        async with served(stand, tokens_file=file.path) as env:
+            with capture_logs() as logs:
+                file.path.write_text("tokens: [{name: a, expires: 2030-02-30}]")
+                await eventually(lambda: any(entry["event"] == "tokens refused" for entry in logs))
+                stand.ready = lambda: False
+                health = health_pb2_grpc.HealthStub(env.channel)
+
+                async def told():
+                    answer = await health.Check(health_pb2.HealthCheckRequest(), timeout=10)
+                    return answer.status == health_pb2.HealthCheckResponse.NOT_SERVING
+
+                await eventually(told)
+            assert len([entry for entry in logs if entry["event"] == "tokens refused"]) == 1
+
+    async def test_one_that_could_not_be_read_is_tried_again(self, file, monkeypatch):
+        """It may be the machine's fault, which leaves no trace in the file."""
+        file.add("first", "read")
+        async with served(tokens_file=file.path) as env:
+
+            def call(secret):
+                return env.stub.ListTasks(wire.ListTasksRequest(), metadata=bearer(secret))
+
+            second = file.add("second", "read")
+            with monkeypatch.context() as patch:
+                patch.setattr(type(file.path), "open", _no_more_files)
+                assert (await refused(call(second))).code() is grpc.StatusCode.UNAUTHENTICATED
+            await call(second)
+
     async def test_a_stream_ends_when_its_token_is_taken_away(self, file):
         secret = file.add("first", "train")
         grader = Grader()
@@ -344,6 +407,8 @@ class TestFile:
         ("text", "why"),
         [
             ("tokens: [", "is no YAML"),
+            (f"tokens: [{{name: a, sha256: {'a' * 64}, scopes: [read], expires: 2030-02-30}}]", "does not exist"),
+            (f"tokens: [{{name: a, sha256: {'a' * 64}, scopes: [read], burst: !!int ''}}]", "does not exist"),
             ("", "tokens"),
             ("tokens: {}", "tokens"),
             ("tokens: [{name: a, token: opensesame, scopes: [read]}]", "sha256"),
@@ -353,6 +418,7 @@ class TestFile:
             (f"tokens: [{{name: a, sha256: {'a' * 64}, scopes: [read], expires: '2030-01-01T00:00:00'}}]", "expires"),
             (f"tokens: [{{name: a, sha256: {'a' * 64}, scopes: [read], burst: 0}}]", "burst"),
             (f"tokens: [{{name: shared, sha256: {'a' * 64}, scopes: [read]}}]", "CODEARENA_TOKEN"),
+            (f"tokens: [{{name: nobody, sha256: {'a' * 64}, scopes: [read]}}]", "call the token something else"),
             (
                 "tokens: [" + ", ".join(f"{{name: {n}, sha256: {'a' * 64}, scopes: [read]}}" for n in "ab") + "]",
                 "two tokens have the same sha256",
@@ -422,6 +488,7 @@ class TestCommand:
             ("--scope", "read"),
             ("--name", "a b", "--scope", "read"),
             ("--name", "shared", "--scope", "read"),
+            ("--name", "nobody", "--scope", "read"),
             ("--name", "a", "--scope", "root"),
             ("--name", "a", "--scope", "read", "--days", "0"),
             ("--name", "a", "--scope", "read", "--burst", "0"),
@@ -430,6 +497,10 @@ class TestCommand:
     def test_wrong_options(self, options):
         done = CliRunner().invoke(cli, ["token", "new", *options])
         assert (done.exit_code, done.stdout) == (2, "")
+
+
+def _no_more_files(*_args, **_options):
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
 
 async def _all(answers):

@@ -16,8 +16,9 @@ import grpc
 import httpx2
 import pytest
 import structlog
-from opentelemetry import trace
+from opentelemetry import baggage, context, propagate, trace
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from codearena import AsyncArenaClient, StepCall
@@ -242,6 +243,31 @@ async def test_a_call_that_its_client_gives_up_is_recorded_as_cancelled(collecte
         assert (span.attributes["rpc.grpc.status_code"], span.failed) == (1, False)
 
 
+async def test_a_call_whose_deadline_passes_is_recorded_as_such(collected, export):
+    collector, endpoint = collected
+    stand = Stand()
+
+    async def hangs(_):
+        await asyncio.Event().wait()
+
+    async def endless(_):
+        yield wire.GradeGroupResponse(index=0)
+        await asyncio.Event().wait()
+
+    stand.answer, stand.items = hangs, endless
+    with export(OTEL_EXPORTER_OTLP_ENDPOINT=endpoint):
+        async with served(stand, grace_seconds=0) as running_stand:
+            stub = running_stand.stub
+            call = stub.ListTasks(wire.ListTasksRequest(), metadata=_new_trace("late"), timeout=0.2)
+            stream = stub.GradeGroup(wire.GradeGroupRequest(), metadata=_new_trace("late stream"), timeout=0.2)
+            assert await call.code() is await stream.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+            await eventually(lambda: running_stand.handled("ListTasks", "DEADLINE_EXCEEDED") == 1)
+            await eventually(lambda: running_stand.handled("GradeGroup", "DEADLINE_EXCEEDED") == 1)
+    for name in ("late", "late stream"):
+        (span,) = collector.of(_TRACES[name])
+        assert (span.attributes["rpc.grpc.status_code"], span.failed) == (4, True)
+
+
 async def test_a_malformed_header_begins_a_new_trace(collected, export):
     _, endpoint = collected
     with export(OTEL_EXPORTER_OTLP_ENDPOINT=endpoint):
@@ -251,6 +277,53 @@ async def test_a_malformed_header_begins_a_new_trace(collected, export):
                     wire.ListTasksRequest(), metadata=(("traceparent", value), ("tracestate", "=,=" * 100))
                 )
                 assert answer.total_count == 7
+
+
+# What a caller propagates
+
+
+class Named(Stand):
+    """Keeps the metadata of the last call."""
+
+    async def ListTasks(self, request, context):  # noqa: N802
+        self.metadata = dict(context.invocation_metadata())
+        return await super().ListTasks(request, context)
+
+
+async def test_the_arena_is_told_of_the_trace_and_of_nothing_else():
+    tracer = TracerProvider().get_tracer("trainer")
+    stand = Named()
+    async with served(stand) as running_stand, AsyncArenaClient(running_stand.address) as client:
+        kept = context.attach(baggage.set_baggage("customer", "tr0ub4dor"))
+        try:
+            with tracer.start_as_current_span("rollout") as rollout:
+                assert [task async for task in client.list_tasks()] == []
+        finally:
+            context.detach(kept)
+    assert trace.format_trace_id(rollout.get_span_context().trace_id) in stand.metadata["traceparent"]
+    assert "tr0ub4dor" not in repr(stand.metadata)
+
+
+class Capital(TraceContextTextMapPropagator):
+    """Calls its header as some propagators do, which gRPC does not allow."""
+
+    _TRACEPARENT_HEADER_NAME = "X-Trace-Parent"
+
+
+async def test_any_propagator_crosses_an_rpc(collected, export):
+    collector, endpoint = collected
+    before = propagate.get_global_textmap()
+    propagate.set_global_textmap(Capital())
+    try:
+        with export(OTEL_EXPORTER_OTLP_ENDPOINT=endpoint):
+            async with served() as running_stand:
+                with tracing.span("step"):
+                    told, of = tracing.headers(), tracing.trace_id()
+                    await running_stand.stub.ListTasks(wire.ListTasksRequest(), metadata=told)
+    finally:
+        propagate.set_global_textmap(before)
+    spans = {span.name: span for span in collector.of(of)}
+    assert spans[f"{FULL_NAME}/ListTasks"].parent == spans["step"].id
 
 
 # Switches

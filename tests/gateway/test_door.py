@@ -2,11 +2,16 @@
 
 import asyncio
 import json
+import time
 
 import httpx2
 import pytest
 import websockets
 
+from services.common.access import Gate
+from services.common.audit import Audit
+from services.common.tokens import Tokens
+from services.gateway.door import Door, Rates
 from services.standalone.arena import arena as running_arena
 from tests.common.certificates import make_certificate
 from tests.conftest import PLAIN_SETTINGS
@@ -105,3 +110,55 @@ async def test_an_arena_behind_tls_is_reached_by_its_ca(gateway, arena_data, tmp
         front = await asyncio.to_thread(lambda: gateway(**variables))
         async with httpx2.AsyncClient(base_url=front.url, timeout=60, trust_env=False) as http:
             assert (await http.get("/api/tasks/easy-1")).status_code == 200
+
+
+async def test_messages_of_a_client_are_paced_whatever_number_of_connections_it_has():
+    """The time is a lower bound: what is let in sooner was not waited for."""
+    let_in, connected = [], asyncio.Barrier(5)
+
+    async def app(scope, receive, send):
+        await connected.wait()
+        await receive()
+        let_in.append(time.monotonic())
+
+    door = _door(app, Rates(per_second=10, burst=5))
+    begun = time.monotonic()
+    await asyncio.gather(*(door(_scope("websocket"), _pieces({"type": "websocket.receive"}), None) for _ in range(5)))
+    assert max(let_in) - begun > 0.4
+
+
+@pytest.mark.parametrize("more", [False, True], ids=["the last piece", "not the last one"])
+async def test_what_a_client_still_sends_is_read_and_no_more(monkeypatch, more):
+    monkeypatch.setattr("services.gateway.door._DISCARD_SECONDS", 3600.0)
+    answers, rest = [], [{"type": "http.request", "body": b"x"}] if more else []
+
+    async def app(scope, receive, send):
+        await receive()
+
+    async def send(message):
+        answers.append(message)
+
+    receive = _pieces({"type": "http.request", "body": b"x" * 2000, "more_body": more}, *rest)
+    await asyncio.wait_for(_door(app, Rates(0, 1))(_scope("http"), receive, send), 10)
+    assert answers[0]["status"] == 413
+
+
+def _door(app, rates):
+    gate = Gate(Tokens(None, None, Audit("gateway", None)), (), Audit("gateway", None))
+    return Door(app, gate=gate, origins=(), rates=rates, max_body_bytes=1024)
+
+
+def _scope(kind):
+    return {"type": kind, "path": "/ws", "method": "POST", "headers": [], "client": ("10.0.0.1", 1)}
+
+
+def _pieces(*messages):
+    """What a connection receives: these messages, and then nothing more."""
+    left = list(messages)
+
+    async def receive():
+        if not left:
+            await asyncio.Event().wait()
+        return left.pop(0)
+
+    return receive

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import json
 import os
 import ssl
@@ -12,13 +13,14 @@ import pytest
 import websockets
 from prometheus_client import CollectorRegistry
 
+from codearena.v1 import env_service_pb2 as wire
 from services.common.server import serving
 from services.common.settings import ServiceSettings
 from services.common.tokens import fingerprint
 from services.gateway.service import gateway as running_gateway
 from services.gateway.settings import GatewaySettings
 from tests.common.certificates import Authority
-from tests.common.stand import Stand
+from tests.common.stand import FULL_NAME, Stand
 from tests.waiting import eventually
 
 READER, TRAINER, OWN = "codearena_reader", "codearena_trainer", "codearena_gateway"
@@ -34,6 +36,16 @@ class Told(Stand):
     async def ListTasks(self, request, context):  # noqa: N802
         self.tokens.append(dict(context.invocation_metadata()).get("authorization"))
         return await super().ListTasks(request, context)
+
+    async def GetState(self, request, context):  # noqa: N802
+        return wire.GetStateResponse(episode_id=request.episode_id, task_id="easy-1")
+
+    async def GetTask(self, request, context):  # noqa: N802
+        return wire.GetTaskResponse(task=wire.Task(task_id=request.task_id))
+
+    async def CloseEpisode(self, request, context):  # noqa: N802
+        self.tokens.append(dict(context.invocation_metadata()).get("authorization"))
+        return wire.CloseEpisodeResponse()
 
 
 @pytest.fixture(autouse=True)
@@ -57,13 +69,23 @@ def tokens(tmp_path):
 
 @contextlib.asynccontextmanager
 async def arena(tokens, **settings):
-    """An env service and a gateway that know the same tokens; yields what env was told, and the gateway's URL."""
+    """An env service and a gateway that know the same tokens; yields what env was told, and the gateway's URL.
+
+    How many calls of a method ended with a status is `stand.handled(method, code)`.
+    """
     stand = Told()
     plain = {"host": "127.0.0.1", "port": 0, "drain_seconds": 0, "grace_seconds": 5, "tokens_file": tokens}
-    async with serving(stand, ServiceSettings(**plain), CollectorRegistry()) as env:
+    registry = CollectorRegistry()
+    stand.handled = functools.partial(_handled, registry)
+    async with serving(stand, ServiceSettings(**plain), registry) as env:
         front = {"env_address": f"127.0.0.1:{env.port}", "env_token": OWN} | settings
         async with running_gateway(GatewaySettings(**plain | front), {}) as served:
             yield stand, served.url
+
+
+def _handled(registry, method, code):
+    labels = {"grpc_service": FULL_NAME, "grpc_method": method, "grpc_code": code}
+    return registry.get_sample_value("grpc_server_handled_total", labels)
 
 
 def known(secret):
@@ -102,6 +124,36 @@ async def test_a_websocket_is_its_client_s_all_along(tokens):
             assert "the token reader has read" in json.dumps(said)
 
 
+@pytest.mark.parametrize("says_close", [True, False])
+async def test_an_episode_is_closed_in_the_name_of_the_client_that_left_it(tokens, says_close):
+    async with arena(tokens, resume_seconds=0) as (env, url):
+        address = url.replace("http", "ws", 1) + "/ws"
+
+        async def join(secret):
+            async with websockets.connect(address, additional_headers=known(secret)) as session:
+                await session.send(json.dumps({"type": "reset", "data": {"episode_id": "ep_1"}}))
+                assert json.loads(await session.recv())["type"] == "observation"
+                if says_close:
+                    await session.send(json.dumps({"type": "close"}))
+
+        await join(READER)
+        await eventually(lambda: env.handled("CloseEpisode", "PERMISSION_DENIED") == 1)
+        assert env.tokens == []
+        await join(TRAINER)
+        await eventually(lambda: env.handled("CloseEpisode", "OK") == 1)
+        assert env.tokens == [f"Bearer {TRAINER}"]
+
+
+async def test_an_episode_that_is_left_for_another_one_is_closed_so_too(tokens):
+    async with arena(tokens) as (env, url):
+        address = url.replace("http", "ws", 1) + "/ws"
+        async with websockets.connect(address, additional_headers=known(READER)) as session:
+            for episode in ("ep_1", "ep_2"):
+                await session.send(json.dumps({"type": "reset", "data": {"episode_id": episode}}))
+                assert json.loads(await session.recv())["type"] == "observation"
+            await eventually(lambda: env.handled("CloseEpisode", "PERMISSION_DENIED") == 1)
+
+
 async def test_who_has_the_shared_token_is_sent_on_with_the_gateway_s(tokens):
     async with (
         arena(tokens, token="opensesame") as (env, url),
@@ -113,7 +165,7 @@ async def test_who_has_the_shared_token_is_sent_on_with_the_gateway_s(tokens):
 
 async def test_certificates_of_the_gateway_change_while_it_serves(monkeypatch, tokens, tmp_path):
     monkeypatch.setattr("services.gateway.web_tls._LOOK_SECONDS", 0.02)
-    monkeypatch.setattr("services.common.certificates._LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("services.common.watched_files._LOOK_SECONDS", 0.0)
     old, new = Authority(tmp_path, "old"), Authority(tmp_path, "new")
     shown = old.sign("gateway")
     async with arena(tokens, tls_certificate_file=shown.certificate, tls_key_file=shown.key) as (_, url):
@@ -127,8 +179,28 @@ async def test_certificates_of_the_gateway_change_while_it_serves(monkeypatch, t
         assert not await asyncio.to_thread(healthy, url, old)
 
 
+async def test_authorities_with_words_beside_them(monkeypatch, tokens, tmp_path):
+    monkeypatch.setattr("services.gateway.web_tls._LOOK_SECONDS", 0.02)
+    monkeypatch.setattr("services.common.watched_files._LOOK_SECONDS", 0.0)
+    old, new = Authority(tmp_path, "old"), Authority(tmp_path, "new")
+    shown, clients = old.sign("gateway"), tmp_path / "clients.pem"
+    clients.write_bytes(old.itself.certificate.read_bytes())
+    settings = {"tls_certificate_file": shown.certificate, "tls_key_file": shown.key, "tls_client_ca_file": clients}
+    async with arena(tokens, **settings) as (_, url):
+        assert await asyncio.to_thread(healthy, url, old, old.itself)
+        assert not await asyncio.to_thread(healthy, url, old, new.itself)
+        words = "# Zertifizierungsstelle für Clients\n".encode()
+        clients.write_bytes(words + old.itself.certificate.read_bytes() + new.itself.certificate.read_bytes())
+
+        async def trusted():
+            return await asyncio.to_thread(healthy, url, old, new.itself)
+
+        await eventually(trusted)
+        assert await asyncio.to_thread(healthy, url, old, old.itself)
+
+
 async def test_what_the_gateway_shows_the_arena_may_change(monkeypatch, tokens, tmp_path):
-    monkeypatch.setattr("services.common.certificates._LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("services.common.watched_files._LOOK_SECONDS", 0.0)
     authority = Authority(tmp_path, "authority")
     server, shown = authority.sign("env"), authority.sign("gateway")
     for name, path in (("CA", authority.itself.certificate), ("CERTIFICATE", shown.certificate), ("KEY", shown.key)):
@@ -155,8 +227,10 @@ async def test_what_the_gateway_shows_the_arena_may_change(monkeypatch, tokens, 
             assert reloads == 1
 
 
-def healthy(url, authority):
+def healthy(url, authority, client=None):
     context = ssl.create_default_context(cafile=authority.itself.certificate)
+    if client is not None:
+        context.load_cert_chain(client.certificate, client.key)
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
     try:
         return opener.open(f"{url}/health", timeout=10).status == 200
