@@ -44,9 +44,9 @@ def system_message(how: Answering = BLOCK) -> str:
     """Returns the system message for models that answer like this."""
     return (
         f"You repair small Python programs. {how.first} Keep the names and parameters of its functions and classes, "
-        "use the standard library alone, handle the edge cases that the description allows, leave no security hole, and "
-        "choose an algorithm that stays fast when the input grows. Your program is run against tests, some of which "
-        "you do not see."
+        "use the standard library alone, handle the edge cases that the description allows, leave no security hole, "
+        "and choose an algorithm that stays fast when the input grows. Your program is run against tests, some of "
+        "which you do not see."
     )
 
 

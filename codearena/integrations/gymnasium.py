@@ -66,7 +66,7 @@ class CodeArenaEnv(gymnasium.Env[str, str]):
     action may be tried again.
 
     Args:
-        address: As for `ArenaClient`; so are `token` and `tls`.
+        address: As for `ArenaClient`; so are `token`, `tls`, `timeout_seconds` and `max_attempts`.
         task_id: What to reset to; as for `ArenaClient.reset`, as are those that follow. "auto" follows the curriculum
             of the run, so that the task after a reset depends on what came before.
         split: Choose among the tasks of this split only.
@@ -77,6 +77,8 @@ class CodeArenaEnv(gymnasium.Env[str, str]):
         reward_profile: Weight profile of the rewards.
         token: Bearer token.
         tls: How to encrypt.
+        timeout_seconds: Deadline of every call.
+        max_attempts: How often a call is sent at most.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": []}
@@ -94,10 +96,12 @@ class CodeArenaEnv(gymnasium.Env[str, str]):
         reward_profile: str = "",
         token: str | Callable[[], str | None] | None = None,
         tls: TLSConfig | None = None,
+        timeout_seconds: float | None = None,
+        max_attempts: int = 5,
     ) -> None:
         self.action_space = UnicodeText(_MAX_PROGRAM)
         self.observation_space = UnicodeText(_MAX_MESSAGE)
-        self._arena = Where(address, token, tls).connect()
+        self._arena = Where(address, token, tls, timeout_seconds, max_attempts).connect()
         self._task_id = task_id
         self._options: dict[str, Any] = {
             "split": split,
