@@ -34,4 +34,4 @@ async def main(address: str, url: str, wanted: list[str]) -> list[dict[str, obje
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3].split(",")))))
+    sys.stdout.write(json.dumps(asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3].split(",")))) + "\n")
