@@ -67,7 +67,7 @@ async def _measure(addresses: tuple[str, str]) -> _Found:
     env, executor = addresses
     tasks = by_id(workloads.catalogue())
     # each reference is measured once for either side
-    await seconds_to_execute(executor, [(task, task.reference) for task in tasks.values()])
+    await seconds_to_execute(executor, [(task, workloads.distinct(task.reference, -1)) for task in tasks.values()])
     await asyncio.sleep(_REST_SECONDS)
     rollouts, evaluation = await _evaluate(env)
     programs = _programs(rollouts, tasks)
