@@ -4,6 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=.venv-verifiers
-"$venv/bin/python" -c 'import verifiers.v1' 2>/dev/null && exit 0
+stamp=$venv/.installed
+[ "$stamp" -nt pyproject.toml ] && exit 0
 .venv/bin/python -m venv "$venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable ".[verifiers]"
+touch "$stamp"

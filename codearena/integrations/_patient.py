@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from codearena import InvalidArgumentError, RetryableError
@@ -54,10 +54,11 @@ def score(task_id: str, answer: str, original: str = "") -> Score:
     code = extract_code(answer, original)
     if not code.strip():
         return Score()
+    arena = replace(Where.configured(), max_attempts=1).shared()  # patience is ours
     deadline = time.monotonic() + float(os.environ.get(PATIENCE_VARIABLE) or _PATIENCE_SECONDS)
     while True:
         try:
-            grade = Where.configured().shared().grade(task_id, code)
+            grade = arena.grade(task_id, code)
             return Score(grade.reward, grade.tests_passed / max(1, grade.tests_total), has_code=True)
         except InvalidArgumentError as error:
             if error.reason not in UNFIT_PROGRAM:

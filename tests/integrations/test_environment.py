@@ -82,7 +82,7 @@ async def test_the_episode_counts_for_its_run_once_the_reward_is_asked(arena):
     environment = environment_factory(arena.address, run_id="counted")()
 
     def play():
-        environment.reset(**ROW)
+        environment.reset(task_id="auto", seed=7)
         environment.submit_fix(WRONG)
         return environment.get_reward()
 

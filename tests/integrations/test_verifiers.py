@@ -13,14 +13,15 @@ from tests.e2e.processes import ROOT, free_ports, plain_environment
 from tests.integrations.conftest import FENCED, WRONG
 from tests.judge.openai_server import OpenAiServer, Reply, completion
 
-PYTHON = ROOT / ".venv-verifiers" / "bin" / "python"
+VENV = ROOT / ".venv-verifiers"
+PYTHON = VENV / "bin" / "python"
 SCRIPT = ROOT / "tests" / "integrations" / "verifiers_rollouts.py"
 PROSE = "I am sorry, but I cannot help with that."
 
 
 @pytest.fixture(autouse=True)
 def verifiers():
-    require("verifiers", PYTHON.exists(), "verifiers is not installed: run tools/verifiers.sh")
+    require("verifiers", (VENV / ".installed").exists(), "verifiers is not installed: run tools/verifiers.sh")
 
 
 @pytest.fixture
