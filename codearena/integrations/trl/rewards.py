@@ -90,7 +90,8 @@ class GroupReward:
         if concurrency < 1 or attempts < 1:
             raise ValueError(f"concurrency and attempts must be at least 1, not {concurrency} and {attempts}")
         self._where = Where(address, token, tls, timeout_seconds, max_attempts)
-        self._options = {"run_id": run_id, "reward_profile": reward_profile}
+        self._run_id = run_id
+        self._reward_profile = reward_profile
         self._extract = extract
         self._concurrency = concurrency
         self._attempts = attempts
@@ -180,7 +181,10 @@ class GroupReward:
         failure: ArenaError | None = None
         try:
             codes = [batch.codes[place] for place in places]
-            async for index, item in arena.grade_group(task_id, codes, seed=seed, **self._options):
+            items = arena.grade_group(
+                task_id, codes, run_id=self._run_id, reward_profile=self._reward_profile, seed=seed
+            )
+            async for index, item in items:
                 if isinstance(item, Grade):
                     batch.grades[places[index]] = item
                 elif isinstance(item, InvalidArgumentError) and item.reason in UNFIT_PROGRAM:
