@@ -14,6 +14,7 @@ from benchmarks import (
     cost_growth,
     crowd,
     endurance,
+    evaluation,
     fixer,
     judge,
     kills,
@@ -27,6 +28,7 @@ from benchmarks import (
     static_judge,
     step_latency,
     throughput,
+    trainer_rewards,
 )
 from benchmarks.command import Benchmark
 from benchmarks.figures import Figures, machine
@@ -38,6 +40,8 @@ _BENCHMARKS: dict[str, Benchmark] = {
         step_latency,
         overhead,
         throughput,
+        trainer_rewards,
+        evaluation,
         reward_noise,
         crowd,
         sessions,
@@ -58,6 +62,7 @@ _QUICK = {
     "step_latency": ["--rounds", "3"],
     "overhead": ["--rounds", "5"],
     "throughput": ["--rounds", "1", "--clients", "1", "--clients", "8"],
+    "trainer_rewards": ["--rounds", "2"],
     "reward_noise": ["--runs", "10"],
     "crowd": ["--seconds", "5"],
     "sessions": ["--rounds", "10", "--sessions", "64"],

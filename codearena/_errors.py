@@ -229,3 +229,9 @@ REASON_ERRORS: Final[Mapping[str, type[ArenaError]]] = MappingProxyType(
 )
 """Reasons that have a class of their own under the status that is the class's default; under another one the status
 decides."""
+
+INFRASTRUCTURE: Final = (RetryableError, DeadlineExceededError, InternalError)
+"""What failed for a reason that is not the caller's: never to be read as a reward."""
+
+UNFIT_PROGRAM: Final = frozenset({ErrorReason.EMPTY_FIX, ErrorReason.FIX_TOO_LARGE, ErrorReason.INVALID_TEXT})
+"""Reasons of an InvalidArgumentError that are about a program, so that its author is to blame."""

@@ -7,25 +7,56 @@ one wording. `VERSION` changes whenever they do.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
 from codearena._models import Observation, Task
 
 VERSION: Final = "1"
 
-SYSTEM: Final = (
-    "You repair small Python programs. Answer with the whole repaired program in one ```python block. Keep the names "
-    "and parameters of its functions and classes, use the standard library alone, handle the edge cases that the "
-    "description allows, leave no security hole, and choose an algorithm that stays fast when the input grows. Your "
-    "program is run against tests, some of which you do not see."
-)
-"""The system message."""
 
-NO_CODE: Final = (
-    "Your answer held no Python program, so nothing was graded. Answer with the whole repaired program in one "
-    "```python block."
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """How a model is to hand in a program.
+
+    Attributes:
+        first: What it is told of that at first.
+        again: The same after a graded program.
+    """
+
+    first: str
+    again: str
+
+
+BLOCK: Final = Answering(
+    "Answer with the whole repaired program in one ```python block.",
+    "Answer with the whole improved program in one ```python block.",
 )
-"""What is said after an answer without a program."""
+"""In the text of its answer."""
+
+TOOL: Final = Answering(
+    "Call submit_fix with the whole repaired program.", "Call submit_fix with the whole improved program."
+)
+"""By calling a tool."""
+
+
+def system_message(how: Answering = BLOCK) -> str:
+    """Returns the system message for models that answer like this."""
+    return (
+        f"You repair small Python programs. {how.first} Keep the names and parameters of its functions and classes, "
+        "use the standard library alone, handle the edge cases that the description allows, leave no security hole, "
+        "and choose an algorithm that stays fast when the input grows. Your program is run against tests, some of "
+        "which you do not see."
+    )
+
+
+def no_code_message(how: Answering = BLOCK) -> str:
+    """Returns what is said after an answer without a program."""
+    return f"Your answer held no Python program, so nothing was graded. {how.first}"
+
+
+SYSTEM: Final = system_message()
+"""The system message for models that answer in text."""
 
 _BACKTICKS = re.compile(r"`{3,}")
 
@@ -51,7 +82,15 @@ def first_message(task: Task, observation: Observation | None = None) -> str:
     return "\n\n".join(filter(None, parts))
 
 
-def next_message(observation: Observation, reward: float, tests_passed: int, tests_total: int) -> str:
+def next_message(
+    observation: Observation,
+    reward: float,
+    tests_passed: int,
+    tests_total: int,
+    how: Answering = BLOCK,
+    *,
+    done: bool = False,
+) -> str:
     """Returns what a model is told after its fix was graded.
 
     Args:
@@ -59,19 +98,21 @@ def next_message(observation: Observation, reward: float, tests_passed: int, tes
         reward: Of the fix.
         tests_passed: How many tests it passed.
         tests_total: How many there are.
+        how: How it is to hand in the next one.
+        done: Whether there is no next one.
     """
     parts = [f"Your program passes {tests_passed} of {tests_total} tests. Its reward is {reward:.3f}."]
     parts += _findings(observation, "What goes wrong:")
     if observation.regression:
         parts.append(observation.regression)
     left = observation.max_steps - observation.step
-    parts.append(f"Answer with the whole improved program in one ```python block. Answers left: {left}.")
+    parts.append("The episode is over." if done else f"{how.again} Answers left: {left}.")
     return "\n\n".join(parts)
 
 
-def refused_message(reason: str) -> str:
+def refused_message(reason: str, how: Answering = BLOCK) -> str:
     """Returns what is said after a program that the arena did not accept, for example an over-long one."""
-    return f"Your program was not graded: {reason}. Answer with the whole repaired program in one ```python block."
+    return f"Your program was not graded: {reason}. {how.first}"
 
 
 def answer(code: str) -> str:

@@ -6,19 +6,16 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Final
 
 from codearena import prompts
 from codearena._aio import AsyncArenaClient, AsyncEpisode
 from codearena._checks import MAX_METHOD_CHARACTERS
 from codearena._enums import Feedback
-from codearena._errors import ArenaError, ErrorReason, InvalidArgumentError
+from codearena._errors import UNFIT_PROGRAM, ArenaError, InvalidArgumentError
 from codearena._models import StepResult, Task
 from codearena.evaluation.agents import Agent, Message, Reply, Request
 from codearena.evaluation.rollouts import MAX_REPLY_CHARACTERS, Answer, Rollout, Turn
 from codearena.replies import extract_code
-
-_OF_THE_AGENT: Final = frozenset({ErrorReason.EMPTY_FIX, ErrorReason.FIX_TOO_LARGE, ErrorReason.INVALID_TEXT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +71,11 @@ async def _grade(episode: AsyncEpisode, reply: Reply, number: int, seconds: floa
     """Returns the graded turn, and what the agent is told of it."""
     code = extract_code(reply.text, episode.observation.buggy_code) if reply.code is None else reply.code
     if not code.strip():
-        return _turn(reply, number, seconds, "", Answer.NO_CODE), prompts.NO_CODE
+        return _turn(reply, number, seconds, "", Answer.NO_CODE), prompts.no_code_message()
     try:
         result = await episode.step(code, method=reply.method[:MAX_METHOD_CHARACTERS])
     except InvalidArgumentError as error:
-        if error.reason not in _OF_THE_AGENT:
+        if error.reason not in UNFIT_PROGRAM:
             raise
         turn = _turn(reply, number, seconds, code[:MAX_REPLY_CHARACTERS], Answer.REFUSED, reason=error.message)
         return turn, prompts.refused_message(error.message)

@@ -7,12 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from codearena._aio import AsyncArenaClient
-from codearena._errors import (
-    ArenaError,
-    DeadlineExceededError,
-    InternalError,
-    RetryableError,
-)
+from codearena._errors import INFRASTRUCTURE, ArenaError, InternalError, RetryableError
 from codearena._models import Task
 from codearena.evaluation.agents import Agent, AgentError
 from codearena.evaluation.play import Terms, play
@@ -84,7 +79,7 @@ async def _play(arena: AsyncArenaClient, agent: Agent, task: Task, sample: int, 
             return await play(arena, agent, task, sample, terms)
         except AgentError as error:
             return _failed(task, sample, f"agent: {error}")
-        except (RetryableError, DeadlineExceededError, InternalError) as error:
+        except INFRASTRUCTURE as error:
             if attempt == ATTEMPTS or isinstance(error, InternalError):
                 return _failed(task, sample, f"arena: {error}")
             await asyncio.sleep(_wait_seconds(error))
