@@ -3,11 +3,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+TRAIN_STAMP := $(VENV)/.installed-train
+TRAIN_DIR ?= results/training
+# A requirement: which torch, where pip's choice is not wanted.
+TORCH ?= torch
 TAG ?= dev
 # Tests that load the machine, or look closely at what a program costs.
 ALONE := tests/executor tests/ops/test_stack.py tests/e2e/test_efficiency.py
 
-.PHONY: help setup demo serve test test-kubernetes check manifests format bench protos images dashboard clean
+.PHONY: help setup setup-train demo serve test test-kubernetes check manifests format bench train-tiny protos images dashboard clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -58,6 +62,20 @@ format: setup ## Format the code
 
 bench: setup ## Measure, as ratios against a baseline in the same run
 	$(BIN)/python -m benchmarks
+
+setup-train: $(TRAIN_STAMP) ## Add what trains to .venv: torch, TRL and the like, gigabytes of it
+
+$(TRAIN_STAMP): $(STAMP)
+	@echo "adding what trains to $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(TORCH)" --group train
+	@touch $@
+
+train-tiny: $(TRAIN_STAMP) ## Train a tiny model by GRPO with three seeds, on two cores and without a download
+	rm -rf $(TRAIN_DIR)/tiny-0 $(TRAIN_DIR)/tiny-1 $(TRAIN_DIR)/tiny-2
+	@for seed in 0 1 2; do \
+	  $(BIN)/python -m training.grpo --tiny --seed $$seed --output $(TRAIN_DIR)/tiny-$$seed || exit; \
+	done
+	$(BIN)/python -m training.report $(TRAIN_DIR)/tiny-[012] --plot $(TRAIN_DIR)/tiny.svg --at-least 0.10
 
 protos: ## Regenerate the stubs in codearena/v1
 	PYTHON=$(PYTHON) tools/protos.sh

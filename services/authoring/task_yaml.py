@@ -29,6 +29,9 @@ _Dumper.add_representer(str, _represent_text)
 def dump(task: Task) -> str:
     """Returns a task as YAML, without what has its default."""
     fields = task.model_dump(mode="json", exclude_unset=True, exclude_defaults=True)
+    for case, written in zip(task.cases, fields.get("cases", ()), strict=False):
+        if "expected" in case.model_fields_set:
+            written["expected"] = case.expected  # None is its default, and a value that may be expected
     fields = {"format": task.format, **fields, "id": task.name}
     return yaml.dump(_plain(fields), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 

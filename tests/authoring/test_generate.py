@@ -47,6 +47,13 @@ def test_the_same_seed_makes_the_same_tasks_that_hold(command, tmp_path):
     assert status == 0, stderr
 
 
+def test_a_case_may_expect_none(command, tmp_path):
+    status, _, stderr = generated(command, tmp_path / "out", "--from", "tasks/logic/logic-3.yaml", "--count", 2)
+    assert status == 0, stderr
+    for task in load_catalogue([tmp_path / "out"]):
+        assert None in [case.expected for case in task.cases if "expected" in case.model_fields_set]
+
+
 def test_functions_of_ones_own_are_a_source(command, tmp_path):
     (tmp_path / "clock.py").write_text(MODULE)
     status, report, stderr = generated(command, tmp_path / "out", "--from", tmp_path / "clock.py", "--count", 3)

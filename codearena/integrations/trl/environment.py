@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from codearena import ArenaError, FailedPreconditionError, Feedback, TLSConfig, prompts
+from codearena import ArenaError, FailedPreconditionError, Feedback, StepResult, TLSConfig, prompts
 from codearena._errors import INFRASTRUCTURE
 from codearena.integrations._clients import DEFAULT_ADDRESS, Where
 from codearena.integrations._conversation import Conversation
@@ -74,6 +74,11 @@ class RepairEnvironment:
             _LOG.warning("a program could not be graded, so the rollout has no reward: %s", error)
             self._failure = error
             raise
+
+    @property
+    def best(self) -> StepResult | None:
+        """The best program's result, with its breakdown; None if no program was graded."""
+        return None if self._conversation is None else self._conversation.best
 
     def get_reward(self) -> float | None:
         """Ends the episode and returns what it is worth: the highest reward of its programs; 0 without a program.
