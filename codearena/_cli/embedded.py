@@ -114,9 +114,10 @@ def _spawn(root: Path, log: Path, ready: Path, further_tasks: Sequence[str]) -> 
     if further_tasks:
         configured = json.loads(os.environ.get("CODEARENA_TASKS") or json.dumps([str(root / "tasks")]))
         environment["CODEARENA_TASKS"] = json.dumps([*configured, *further_tasks])
+    arguments = ["--port", "0", "--ready-file", str(ready), "--parent", str(os.getpid())]
     with log.open("wb") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", "services.standalone", "--port", "0", "--ready-file", str(ready)],
+            [sys.executable, "-m", "services.standalone", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import sys
@@ -39,10 +40,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--no-gateway", action="store_true", help="serve gRPC alone")
     parser.add_argument("--ready-file", type=Path, help="write the address there, as JSON, once the arena answers")
+    parser.add_argument(
+        "--parent", type=int, metavar="PID", help="also end when this process is gone, however it ended"
+    )
     return parser
 
 
-async def _serve(port: int | None, http_port: int | None, with_gateway: bool, ready_file: Path | None) -> None:
+async def _serve(
+    port: int | None, http_port: int | None, with_gateway: bool, ready_file: Path | None, parent: int | None
+) -> None:
     async with AsyncExitStack() as stack:
         running = await stack.enter_async_context(arena(port=port, private=port == 0))
         sys.stderr.write(f"arena at {running.address}, sandbox: {running.sandbox.name} ({running.sandbox.reason})\n")
@@ -52,7 +58,26 @@ async def _serve(port: int | None, http_port: int | None, with_gateway: bool, re
             sys.stderr.write(f"OpenEnv and dashboard at {url}\n")
         if ready_file is not None:
             _announce(running, url, ready_file)
-        await until_terminated()
+        ends = [until_terminated()] if parent is None else [until_terminated(), _until_gone(parent)]
+        tasks = [asyncio.create_task(end) for end in ends]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
+
+
+async def _until_gone(pid: int) -> None:
+    """Returns when there is no such process any more."""
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    loop, gone = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(process, gone.set)
+    try:
+        await gone.wait()
+    finally:
+        loop.remove_reader(process)
+        os.close(process)
 
 
 @asynccontextmanager
@@ -92,8 +117,9 @@ def main() -> int:
     settings = [read_settings(kind) for kind in _SETTINGS if with_gateway or kind is not GatewaySettings]
     traces = read_settings(tracing.TracingSettings)
     logs.configure(settings[0].log_level, settings[0].log_format)
+    serving = _serve(arguments.port, arguments.http_port, with_gateway, arguments.ready_file, arguments.parent)
     with tracing.exporting("standalone", traces):
-        return run_until_done(_serve(arguments.port, arguments.http_port, with_gateway, arguments.ready_file))
+        return run_until_done(serving)
 
 
 if __name__ == "__main__":

@@ -69,12 +69,12 @@ def own_process(tmp_path, arena_data):
     """Starts `python -m services.standalone` on free ports; returns the process and what it announces."""
     processes = []
 
-    def start():
+    def start(*further):
         ready = tmp_path / "ready.json"
         env = {name: value for name, value in os.environ.items() if not name.startswith("CODEARENA_")}
         env |= {"CODEARENA_SANDBOX_BACKEND": "process", "CODEARENA_DATA_DIR": str(arena_data)}
         process = subprocess.Popen(
-            [sys.executable, "-m", "services.standalone", "--port", "0", "--ready-file", str(ready)],
+            [sys.executable, "-m", "services.standalone", "--port", "0", "--ready-file", str(ready), *further],
             cwd=ROOT,
             env=env,
             stderr=subprocess.PIPE,
@@ -95,6 +95,21 @@ async def announced(process, ready):
             assert process.poll() is None, process.stderr.read()
             await asyncio.sleep(0.05)
     return json.loads(ready.read_text())
+
+
+@pytest.fixture
+def sleeper():
+    """A process that does nothing until it is killed."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        yield process
+        process.kill()
+
+
+async def test_it_ends_with_the_process_it_was_started_for(own_process, sleeper):
+    process, ready = own_process("--parent", str(sleeper.pid))
+    await announced(process, ready)
+    sleeper.kill()
+    assert await asyncio.to_thread(process.wait, 30) == 0
 
 
 async def test_the_process_announces_itself_and_ends_at_ctrl_c(own_process):
