@@ -156,6 +156,7 @@ def component_breakdown(axes: Axes, steps: Sequence[LoggedStep]) -> None:
     for (name, means), colour, marker in zip(found.items(), PALETTE, "osD^vPX*", strict=False):
         axes.plot(list(means), list(means.values()), color=colour, marker=marker, label=name)
     axes.set(title="Components of the reward", xlabel="step of the episode", ylabel="mean score", ylim=(-0.02, 1.05))
+    axes.set_xticks(sorted({step for means in found.values() for step in means}))
     if found:
         axes.legend(fontsize=8)
     else:
