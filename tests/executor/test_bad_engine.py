@@ -34,6 +34,14 @@ from tests.waiting import eventually
 SANDBOX_UNAVAILABLE = (grpc.StatusCode.UNAVAILABLE, "SANDBOX_UNAVAILABLE")
 
 
+def runs(pid: int) -> bool:
+    """Whether a process has not ended yet; one that nobody has reaped has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 @contextlib.asynccontextmanager
 async def killing(victims: Callable[[], list[int]]) -> AsyncIterator[set[int]]:
     """Kills these processes as soon as they are there, while the block runs. Yields those that were killed."""
@@ -73,8 +81,10 @@ async def test_a_child_that_is_killed_while_it_waits_is_nobodys_verdict(data_dir
     async with started("process", data_dir, slots=1) as executor:
         await is_well(executor)
         await until(lambda: len(family.programs()) == len(family.supervisors()) > 0)
-        for pid in family.programs():
+        killed = family.programs()
+        for pid in killed:
             os.kill(pid, signal.SIGKILL)
+        await until(lambda: not any(map(runs, killed)))  # what dies later may have begun
 
         (answer,) = await asyncio.gather(executor.grade(DOUBLE), return_exceptions=True)
 
