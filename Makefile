@@ -89,4 +89,4 @@ dashboard: ## Build the page that the gateway serves; needs Node 20 or newer
 	cd dashboard && npm ci --no-audit --no-fund && npm run lint && npm test && npm run build && npm run size
 
 clean: ## Remove what the targets made, but not data/ and results/
-	rm -rf $(VENV) .venv-protos .venv-matrix .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) .venv-protos .venv-matrix .venv-verifiers .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -16,6 +16,8 @@ from codearena import _checks
 from codearena._patience import BACKOFF_MULTIPLIER, FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS, Patience
 
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
+DEFAULT_ADDRESS: Final = "127.0.0.1:50051"
+"""Where an arena of this machine listens."""
 MAX_ATTEMPTS: Final = 5
 
 _SERVICE: Final = "codearena.v1.EnvService"

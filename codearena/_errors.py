@@ -233,5 +233,16 @@ decides."""
 INFRASTRUCTURE: Final = (RetryableError, DeadlineExceededError, InternalError)
 """What failed for a reason that is not the caller's: never to be read as a reward."""
 
+
+def wait_seconds(error: ArenaError, most: float = 60.0) -> float:
+    """Returns how long to wait before a call that failed is made again: what the arena asked for, within a bound.
+
+    Args:
+        error: How it failed.
+        most: Seconds at most.
+    """
+    return min(error.retry_after_seconds if isinstance(error, RetryableError) else DEFAULT_RETRY_AFTER_SECONDS, most)
+
+
 UNFIT_PROGRAM: Final = frozenset({ErrorReason.EMPTY_FIX, ErrorReason.FIX_TOO_LARGE, ErrorReason.INVALID_TEXT})
 """Reasons of an InvalidArgumentError that are about a program, so that its author is to blame."""

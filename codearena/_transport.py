@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 import grpc
 
 from codearena import _calls
-from codearena._channel import MAX_ATTEMPTS, Connection, TLSConfig
+from codearena._channel import DEFAULT_ADDRESS, MAX_ATTEMPTS, Connection, TLSConfig
 from codearena._status import error_from_call
 from codearena._tracing import trace_metadata
 
@@ -22,7 +22,7 @@ class SyncTransport:
 
     def __init__(
         self,
-        address: str = "127.0.0.1:50051",
+        address: str = DEFAULT_ADDRESS,
         *,
         token: str | Callable[[], str | None] | None = None,
         tls: TLSConfig | None = None,
@@ -84,7 +84,7 @@ class AsyncTransport:
 
     def __init__(
         self,
-        address: str = "127.0.0.1:50051",
+        address: str = DEFAULT_ADDRESS,
         *,
         token: str | Callable[[], str | None] | None = None,
         tls: TLSConfig | None = None,

@@ -23,8 +23,8 @@ from codearena import (
     UnavailableError,
     UnimplementedError,
 )
+from codearena._channel import DEFAULT_ADDRESS
 
-DEFAULT_ADDRESS: Final = "127.0.0.1:50051"
 MAX_SOURCE_BYTES: Final = 1024 * 1024
 _ATTEMPTS = 3
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from codearena._aio import AsyncArenaClient
-from codearena._errors import INFRASTRUCTURE, ArenaError, InternalError, RetryableError
+from codearena._errors import INFRASTRUCTURE, InternalError, wait_seconds
 from codearena._models import Task
 from codearena.evaluation.agents import Agent, AgentError
 from codearena.evaluation.play import Terms, play
@@ -15,7 +15,6 @@ from codearena.evaluation.rollouts import Rollout
 
 ATTEMPTS: Final = 3
 """How often an episode is begun at most; the client retries each call by itself besides."""
-_MAX_WAIT_SECONDS: Final = 60.0
 
 
 class TooManyFailures(Exception):
@@ -82,13 +81,8 @@ async def _play(arena: AsyncArenaClient, agent: Agent, task: Task, sample: int, 
         except INFRASTRUCTURE as error:
             if attempt == ATTEMPTS or isinstance(error, InternalError):
                 return _failed(task, sample, f"arena: {error}")
-            await asyncio.sleep(_wait_seconds(error))
+            await asyncio.sleep(wait_seconds(error))
             attempt += 1
-
-
-def _wait_seconds(error: ArenaError) -> float:
-    asked = error.retry_after_seconds if isinstance(error, RetryableError) else 1.0
-    return min(asked, _MAX_WAIT_SECONDS)
 
 
 def _failed(task: Task, sample: int, reason: str) -> Rollout:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from codearena import ArenaClient, AsyncArenaClient, TLSConfig
-
-DEFAULT_ADDRESS = "127.0.0.1:50051"
+from codearena._channel import DEFAULT_ADDRESS, MAX_ATTEMPTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,7 @@ class Where:
     token: str | Callable[[], str | None] | None = None
     tls: TLSConfig | None = None
     timeout_seconds: float | None = None
-    max_attempts: int = 5
+    max_attempts: int = MAX_ATTEMPTS
 
     @classmethod
     def configured(cls) -> Where:

@@ -7,8 +7,8 @@ import time
 from dataclasses import dataclass, replace
 from typing import Final
 
-from codearena import InvalidArgumentError, RetryableError
-from codearena._errors import INFRASTRUCTURE, UNFIT_PROGRAM
+from codearena import InvalidArgumentError
+from codearena._errors import INFRASTRUCTURE, UNFIT_PROGRAM, wait_seconds
 from codearena.integrations._clients import Where
 from codearena.replies import extract_code
 
@@ -65,8 +65,7 @@ def score(task_id: str, answer: str, original: str = "") -> Score:
                 raise
             return Score()
         except INFRASTRUCTURE as error:
-            asked = error.retry_after_seconds if isinstance(error, RetryableError) else 1.0
-            wait = min(asked, _MAX_WAIT_SECONDS)
+            wait = wait_seconds(error, _MAX_WAIT_SECONDS)
             if time.monotonic() + wait > deadline:
                 raise
             time.sleep(wait)

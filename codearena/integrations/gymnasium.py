@@ -19,7 +19,8 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
 from codearena import Feedback, RewardMode, StepResult, TLSConfig, prompts
-from codearena.integrations._clients import DEFAULT_ADDRESS, Where
+from codearena._channel import DEFAULT_ADDRESS, MAX_ATTEMPTS
+from codearena.integrations._clients import Where
 from codearena.integrations._conversation import Conversation
 from codearena.integrations._extras import missing
 
@@ -97,7 +98,7 @@ class CodeArenaEnv(gymnasium.Env[str, str]):
         token: str | Callable[[], str | None] | None = None,
         tls: TLSConfig | None = None,
         timeout_seconds: float | None = None,
-        max_attempts: int = 5,
+        max_attempts: int = MAX_ATTEMPTS,
     ) -> None:
         self.action_space = UnicodeText(_MAX_PROGRAM)
         self.observation_space = UnicodeText(_MAX_MESSAGE)

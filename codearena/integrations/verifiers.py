@@ -14,10 +14,10 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from codearena import ArenaClient, AsyncArenaClient, prompts
+from codearena._channel import DEFAULT_ADDRESS
 from codearena.evaluation.agents import Reply, Request
 from codearena.evaluation.play import Terms, play
 from codearena.evaluation.rollouts import Answer, Rollout
-from codearena.integrations._clients import DEFAULT_ADDRESS
 from codearena.integrations._extras import missing
 
 try:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from codearena import Difficulty, Task, TLSConfig, prompts
-from codearena.integrations._clients import DEFAULT_ADDRESS, Where
+from codearena._channel import DEFAULT_ADDRESS
+from codearena.integrations._clients import Where
 from codearena.integrations._extras import missing
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from codearena import ArenaError, FailedPreconditionError, Feedback, StepResult, TLSConfig, prompts
+from codearena._channel import DEFAULT_ADDRESS, MAX_ATTEMPTS
 from codearena._errors import INFRASTRUCTURE
-from codearena.integrations._clients import DEFAULT_ADDRESS, Where
+from codearena.integrations._clients import Where
 from codearena.integrations._conversation import Conversation
 
 _LOG = logging.getLogger(__name__)
@@ -133,7 +134,7 @@ def environment_factory(
     token: str | Callable[[], str | None] | None = None,
     tls: TLSConfig | None = None,
     timeout_seconds: float | None = None,
-    max_attempts: int = 5,
+    max_attempts: int = MAX_ATTEMPTS,
 ) -> EnvironmentFactory:
     """Returns what `GRPOTrainer(environment_factory=…)` wants: a callable that makes an environment.
 

@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any, Final, TypeAlias
 
-from codearena import ArenaError, AsyncArenaClient, Grade, InvalidArgumentError, RetryableError, TLSConfig
-from codearena._errors import INFRASTRUCTURE, UNFIT_PROGRAM
-from codearena.integrations._clients import DEFAULT_ADDRESS, Where
+from codearena import ArenaError, AsyncArenaClient, Grade, InvalidArgumentError, TLSConfig
+from codearena._channel import DEFAULT_ADDRESS, MAX_ATTEMPTS
+from codearena._errors import INFRASTRUCTURE, UNFIT_PROGRAM, wait_seconds
+from codearena.integrations._clients import Where
 from codearena.replies import extract_code
 
 _LOG = logging.getLogger(__name__)
 _MAX_CODES: Final = 256
 _MAX_BYTES: Final = 8 << 20
-_MAX_WAIT_SECONDS: Final = 60.0
 
 Completion: TypeAlias = str | Sequence[Mapping[str, Any]]
 Extract: TypeAlias = Callable[[str, Mapping[str, Any]], str]
@@ -84,7 +84,7 @@ class GroupReward:
         concurrency: int = 16,
         attempts: int = 3,
         timeout_seconds: float | None = None,
-        max_attempts: int = 5,
+        max_attempts: int = MAX_ATTEMPTS,
         name: str = "codearena",
     ) -> None:
         if concurrency < 1 or attempts < 1:
@@ -171,7 +171,7 @@ class GroupReward:
                 return
             places = batch.ungraded(places)
             if attempt + 1 < self._attempts:
-                await asyncio.sleep(_wait_seconds(error))
+                await asyncio.sleep(wait_seconds(error))
         _LOG.warning("%d completions of %s have no reward: %s", len(places), task_id, error)
 
     async def _send(
@@ -241,10 +241,6 @@ def _sent_bytes(code: str) -> int | None:
         return len(code.encode())
     except UnicodeEncodeError:
         return None
-
-
-def _wait_seconds(error: ArenaError) -> float:
-    return min(error.retry_after_seconds if isinstance(error, RetryableError) else 1.0, _MAX_WAIT_SECONDS)
 
 
 def _metrics(batch: _Batch) -> dict[str, float]:
