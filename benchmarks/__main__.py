@@ -63,6 +63,7 @@ _QUICK = {
     "overhead": ["--rounds", "5"],
     "throughput": ["--rounds", "1", "--clients", "1", "--clients", "8"],
     "trainer_rewards": ["--rounds", "2"],
+    "evaluation": ["--rounds", "1"],
     "reward_noise": ["--runs", "10"],
     "crowd": ["--seconds", "5"],
     "sessions": ["--rounds", "10", "--sessions", "64"],

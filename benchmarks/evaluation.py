@@ -18,8 +18,8 @@ from pathlib import Path
 
 from benchmarks import workloads
 from benchmarks.command import add_backends, each_backend, main_of
-from benchmarks.executing import Program, arena_processes, by_id, seconds_to_execute
-from benchmarks.figures import Figures
+from benchmarks.executing import Program, add_apart, arena_processes, by_id, options, places, seconds_to_execute
+from benchmarks.figures import Figures, median
 from codearena import AsyncArenaClient
 from codearena.evaluation import Answer, BuiltinAgent, Rollout, Terms, evaluate
 from services.env.task_schema import Task
@@ -78,23 +78,33 @@ async def _measure(addresses: tuple[str, str]) -> _Found:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of this benchmark."""
     add_backends(parser)
+    add_apart(parser)
+    parser.add_argument("--rounds", type=int, default=3, help="each with an arena of its own (default 3)")
 
 
 def measure(arguments: argparse.Namespace) -> Iterator[Figures]:
     """Yields one table for each backend."""
 
     def one(backend: str) -> Iterator[Figures]:
-        with tempfile.TemporaryDirectory() as folder, arena_processes(Path(folder), backend) as addresses:
-            found = asyncio.run(_measure(addresses))
+        rounds = []
+        for _ in range(arguments.rounds):
+            with (
+                tempfile.TemporaryDirectory() as folder,
+                arena_processes(Path(folder), backend, apart=arguments.apart) as addresses,
+            ):
+                rounds.append(asyncio.run(_measure(addresses)))
+        evaluation = median([found.evaluation for found in rounds])
+        executor = median([found.executor for found in rounds])
+        programs = rounds[0].programs
         rows = [
-            (name, f"{seconds:.2f}", f"{found.programs / seconds:.1f}", f"{found.executor / seconds:.2f}")
-            for name, seconds in (("the evaluation", found.evaluation), ("the executor alone", found.executor))
+            (name, f"{seconds:.2f}", f"{programs / seconds:.1f}", f"{executor / seconds:.2f}")
+            for name, seconds in (("the evaluation", evaluation), ("the executor alone", executor))
         ]
         note = (
-            f"{found.episodes} episodes, {found.programs} programs run. Env, executor and judge are processes of their "
-            "own on the same cores; the executor alone has them all."
+            f"Medians of {len(rounds)} rounds of {rounds[0].episodes} episodes, for which {programs} programs run. "
+            f"{places(arguments)}"
         )
-        command = f".venv/bin/python -m benchmarks.evaluation --backend {backend}"
+        command = f".venv/bin/python -m benchmarks.evaluation {options(arguments, backend)}"
         columns = ("", "seconds", "programs a second", "of the executor's throughput")
         yield Figures(f"Evaluating the built-in agent, backend {backend}", command, columns, rows, note)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,6 +16,7 @@ import grpc
 from benchmarks.processes import service
 from codearena.v1 import executor_service_pb2 as wire
 from codearena.v1.executor_service_pb2_grpc import ExecutorServiceStub
+from services.common.errors import StartError
 from services.env.task_schema import Task
 
 if TYPE_CHECKING:
@@ -26,19 +29,64 @@ _AT_ONCE = 16
 _TIMEOUT_SECONDS = 300.0
 
 
+def add_apart(parser: argparse.ArgumentParser) -> None:
+    """Adds the option that gives the executor cores of its own."""
+    parser.add_argument(
+        "--apart",
+        action="store_true",
+        help="the executor and its sandboxes have half of the cores and everything else the other half, as where the "
+        "services have machines of their own (backend process only: an engine's containers run where it likes)",
+    )
+
+
+def places(arguments: argparse.Namespace) -> str:
+    """Returns on which cores things run, as a sentence of a report."""
+    if arguments.apart:
+        return "The executor has half of the cores, all the others share the other half."
+    return "Env, executor and judge are processes of their own on the same cores; the executor alone has them all."
+
+
+def options(arguments: argparse.Namespace, backend: str) -> str:
+    """Returns the options of a command that says where things run."""
+    return f"--backend {backend}" + (" --apart" if arguments.apart else "")
+
+
 @contextmanager
-def arena_processes(folder: Path, backend: str) -> Iterator[tuple[str, str]]:
+def arena_processes(folder: Path, backend: str, *, apart: bool = False) -> Iterator[tuple[str, str]]:
     """Runs env, executor and judge as processes of their own; yields the addresses of env and executor.
 
+    Args:
+        folder: For their data.
+        backend: Of the executor.
+        apart: Whether the executor has half of the cores of its own, the other half being this process's as well.
+
     Raises:
-        StartError: One of them does not start.
+        StartError: One of them does not start, or there is one core only.
     """
     variables = {"CODEARENA_SANDBOX_BACKEND": backend}
     with ExitStack() as stack:
-        running = {part: stack.enter_context(service(part, folder, variables)) for part in ("executor", "judge")}
+        prefix = stack.enter_context(_cores_apart()) if apart else ()
+        running = {
+            "executor": stack.enter_context(service("executor", folder, variables, prefix)),
+            "judge": stack.enter_context(service("judge", folder, variables)),
+        }
         variables |= {f"CODEARENA_{part.upper()}_ADDRESS": process.address for part, process in running.items()}
         env = stack.enter_context(service("env", folder, variables))
         yield env.address, running["executor"].address
+
+
+@contextmanager
+def _cores_apart() -> Iterator[Sequence[str]]:
+    """Keeps this process on half of its cores; yields what a command is started with to have the other half."""
+    cores = sorted(os.sched_getaffinity(0))
+    half = len(cores) // 2
+    if not half:
+        raise StartError("there is one core only: nothing can be apart")
+    os.sched_setaffinity(0, cores[half:])
+    try:
+        yield ["taskset", "--cpu-list", ",".join(map(str, cores[:half]))]
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 async def seconds_to_execute(address: str, programs: Sequence[Program]) -> float:

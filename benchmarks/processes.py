@@ -127,13 +127,13 @@ class ServiceProcess:
 
 
 @contextlib.contextmanager
-def service(name: str, folder: Path, variables: Mapping[str, str]) -> Iterator[Running]:
+def service(name: str, folder: Path, variables: Mapping[str, str], prefix: Sequence[str] = ()) -> Iterator[Running]:
     """Runs a service while the block runs; see `ServiceProcess`.
 
     Raises:
         StartError: It does not start.
     """
-    process = ServiceProcess(name, folder, variables)
+    process = ServiceProcess(name, folder, variables, prefix=prefix)
     process.start()
     try:
         yield process.wait_ready()

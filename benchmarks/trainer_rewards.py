@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks import workloads
 from benchmarks.command import add_backends, each_backend, main_of
-from benchmarks.executing import Program, arena_processes, seconds_to_execute
+from benchmarks.executing import Program, add_apart, arena_processes, options, places, seconds_to_execute
 from benchmarks.figures import Figures, median
 from codearena import prompts
 from codearena.integrations.trl import GroupReward
@@ -67,6 +67,7 @@ async def _measure(addresses: tuple[str, str], tasks: Sequence[Task], group: int
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of this benchmark."""
     add_backends(parser)
+    add_apart(parser)
     parser.add_argument("--prompts", type=int, default=16, help="of a batch (default 16)")
     parser.add_argument("--group", type=int, default=8, help="completions of each prompt (default 8)")
     parser.add_argument("--rounds", type=int, default=5, help="batches (default 5)")
@@ -79,7 +80,10 @@ def measure(arguments: argparse.Namespace) -> Iterator[Figures]:
     count = len(tasks) * arguments.group
 
     def one(backend: str) -> Iterator[Figures]:
-        with tempfile.TemporaryDirectory() as folder, arena_processes(Path(folder), backend) as addresses:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            arena_processes(Path(folder), backend, apart=arguments.apart) as addresses,
+        ):
             reward, executor = asyncio.run(_measure(addresses, tasks, arguments.group, arguments.rounds))
         rows = [
             ("the reward call", f"{reward:.2f}", f"{count / reward:.1f}", f"{reward / executor:.2f}"),
@@ -87,9 +91,9 @@ def measure(arguments: argparse.Namespace) -> Iterator[Figures]:
         ]
         note = (
             f"Medians of {arguments.rounds} batches of {len(tasks)} prompts with {arguments.group} completions each. "
-            "Env, executor and judge are processes of their own on the same cores; the executor alone has them all."
+            f"{places(arguments)}"
         )
-        command = f".venv/bin/python -m benchmarks.trainer_rewards --backend {backend}"
+        command = f".venv/bin/python -m benchmarks.trainer_rewards {options(arguments, backend)}"
         columns = ("", "seconds", "a second", "÷ the executor alone")
         yield Figures(f"A trainer's wait for rewards, backend {backend}", command, columns, rows, note)
 

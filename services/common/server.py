@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 from collections.abc import AsyncIterator, Sequence
 from importlib import metadata
@@ -203,6 +204,8 @@ async def serve_forever(services: Sequence[tuple[Service, ServiceSettings, Colle
     async with contextlib.AsyncExitStack() as stack:
         for service, settings, registry in services:
             await stack.enter_async_context(serving(service, settings, registry))
+        gc.collect()
+        gc.freeze()  # what is there once they serve stays: the garbage collector need not look at it again
         await until_terminated()
 
 

@@ -17,8 +17,8 @@ Weight = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
 
 
 def cores() -> int:
-    """Returns how many cores the machine has."""
-    return max(1, os.cpu_count() or 1)
+    """Returns how many cores this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 class ExecutorSettings(KubernetesSettings, ServiceSettings):

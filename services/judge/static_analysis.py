@@ -6,14 +6,16 @@ Whether code is correct is left to the tests: no score is given for it.
 
 from __future__ import annotations
 
-import ast
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypedDict
 
 from services.judge import quality, security
-from services.judge.sinks import kinds_in
-from services.judge.source import Unreadable, parse
+from services.judge.sinks import Kind, kinds_in
+from services.judge.source import Unreadable, parse_nodes
 
 _DIGITS = 4
+_MAX_KNOWN = 256
 
 
 class Analysis(TypedDict):
@@ -35,12 +37,10 @@ def analyse(code: str, reference_code: str = "", buggy_code: str = "") -> Analys
         buggy_code: What the code was made of. The sinks that it or the reference has are the task's own.
     """
     try:
-        tree = parse(code)
-        nodes = list(ast.walk(tree))
-        reference = _tree(reference_code)
-        own = [known for known in (reference, _tree(buggy_code)) if known is not None]
-        findings = security.find(code, tree, nodes, frozenset().union(*map(kinds_in, own)))
-        measured = quality.measure(tree, nodes, reference)
+        tree, nodes = parse_nodes(code)
+        reference, buggy = _own(reference_code), _own(buggy_code)
+        findings = security.find(code, tree, nodes, reference.sinks | buggy.sinks)
+        measured = quality.measure(tree, nodes, reference.lines)
         secure = security.score(findings)
     except Unreadable as error:
         return unreadable(error.reason)
@@ -55,11 +55,26 @@ def analyse(code: str, reference_code: str = "", buggy_code: str = "") -> Analys
     )
 
 
-def _tree(code: str) -> ast.Module | None:
+@dataclass(frozen=True)
+class _Own:
+    """What counts of a task's own code.
+
+    Attributes:
+        sinks: Kinds of sinks that it has.
+        lines: Logical lines.
+    """
+
+    sinks: frozenset[Kind] = frozenset()
+    lines: int = 0
+
+
+@lru_cache(maxsize=_MAX_KNOWN)  # a task's own code comes again with each fix of it
+def _own(code: str) -> _Own:
     try:
-        return parse(code) if code.strip() else None
+        _, nodes = parse_nodes(code)
     except Unreadable:
-        return None
+        return _Own()
+    return _Own(kinds_in(nodes), quality.logical_lines(nodes))
 
 
 def unreadable(reason: str) -> Analysis:
