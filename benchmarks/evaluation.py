@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks import workloads
 from benchmarks.command import add_backends, each_backend, main_of
-from benchmarks.executing import Program, add_apart, arena_processes, by_id, options, places, seconds_to_execute
+from benchmarks.executing import Program, add_apart, arena_processes, by_id, layout, options, places, seconds_to_execute
 from benchmarks.figures import Figures, median
 from codearena import AsyncArenaClient
 from codearena.evaluation import Answer, BuiltinAgent, Rollout, Terms, evaluate
@@ -106,7 +106,9 @@ def measure(arguments: argparse.Namespace) -> Iterator[Figures]:
         )
         command = f".venv/bin/python -m benchmarks.evaluation {options(arguments, backend)}"
         columns = ("", "seconds", "programs a second", "of the executor's throughput")
-        yield Figures(f"Evaluating the built-in agent, backend {backend}", command, columns, rows, note)
+        yield Figures(
+            f"Evaluating the built-in agent, backend {backend}{layout(arguments)}", command, columns, rows, note
+        )
 
     return each_backend(arguments, one, "Evaluating the built-in agent")
 

@@ -46,6 +46,11 @@ def places(arguments: argparse.Namespace) -> str:
     return "Env, executor and judge are processes of their own on the same cores; the executor alone has them all."
 
 
+def layout(arguments: argparse.Namespace) -> str:
+    """Returns what a title says of where things run; "" where they share all cores."""
+    return ", the executor apart" if arguments.apart else ""
+
+
 def options(arguments: argparse.Namespace, backend: str) -> str:
     """Returns the options of a command that says where things run."""
     return f"--backend {backend}" + (" --apart" if arguments.apart else "")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks import workloads
 from benchmarks.command import add_backends, each_backend, main_of
-from benchmarks.executing import Program, add_apart, arena_processes, options, places, seconds_to_execute
+from benchmarks.executing import Program, add_apart, arena_processes, layout, options, places, seconds_to_execute
 from benchmarks.figures import Figures, median
 from codearena import prompts
 from codearena.integrations.trl import GroupReward
@@ -70,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_apart(parser)
     parser.add_argument("--prompts", type=int, default=16, help="of a batch (default 16)")
     parser.add_argument("--group", type=int, default=8, help="completions of each prompt (default 8)")
-    parser.add_argument("--rounds", type=int, default=5, help="batches (default 5)")
+    parser.add_argument("--rounds", type=int, default=9, help="batches (default 9)")
 
 
 def measure(arguments: argparse.Namespace) -> Iterator[Figures]:
@@ -95,7 +95,9 @@ def measure(arguments: argparse.Namespace) -> Iterator[Figures]:
         )
         command = f".venv/bin/python -m benchmarks.trainer_rewards {options(arguments, backend)}"
         columns = ("", "seconds", "a second", "÷ the executor alone")
-        yield Figures(f"A trainer's wait for rewards, backend {backend}", command, columns, rows, note)
+        yield Figures(
+            f"A trainer's wait for rewards, backend {backend}{layout(arguments)}", command, columns, rows, note
+        )
 
     return each_backend(arguments, one, "A trainer's wait for rewards")
 
