@@ -1,7 +1,7 @@
 """What agent-sandbox's controller does about claims, on a real API server: its images are not to be had everywhere.
 
-Keeps as many pods of the template as the pool says, hands each claim one that runs, with the claim's labels and owned by
-it, so that the cluster itself removes the pod with the claim, and says so in the claim's status.
+Keeps as many pods of the template as the pool says, hands each claim one that runs, with the claim's labels and owned
+by it, so that the cluster itself removes the pod with the claim, and says so in the claim's status.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from uuid import uuid4
 import yaml
 
 from services.executor.kubernetes_claim_api import GROUP, VERSION
+from tests.executor.conftest import comes_true
 from tests.executor.kubernetes_user import Cluster, Json
 
 _POOL_LABEL = "agents.x-k8s.io/pool"
@@ -43,7 +44,7 @@ async def installed(admin: Cluster, manifests: Json) -> AsyncIterator[None]:
         await _make(admin, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", _type(kind, plural))
     for right in yaml.safe_load_all(_ROLE.read_text()):
         await _make(admin, f"/apis/{right['apiVersion']}/namespaces/{admin.namespace}/{right['kind'].lower()}s", right)
-    await _until_served(admin)
+    await comes_true(lambda: _served(admin), 30)
     for item in manifests["items"]:
         status, _ = await admin.call("POST", _path(admin, item["kind"]), item)
         assert status == 201
@@ -107,10 +108,8 @@ async def _make(admin: Cluster, path: str, body: Json) -> None:
     assert status in (201, 409), answer
 
 
-async def _until_served(admin: Cluster) -> None:
-    async with asyncio.timeout(30):
-        while any([(await admin.call("GET", _path(admin, kind)))[0] != 200 for kind in _KINDS]):
-            await asyncio.sleep(_PAUSE_SECONDS)
+async def _served(admin: Cluster) -> bool:
+    return all([(await admin.call("GET", _path(admin, kind)))[0] == 200 for kind in _KINDS])
 
 
 def _type(kind: str, plural: str) -> dict[str, Any]:
