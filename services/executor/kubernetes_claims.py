@@ -17,7 +17,7 @@ from services.executor.kubernetes_claim_api import Claim, ClaimApi
 from services.executor.kubernetes_failure import explain
 from services.executor.kubernetes_maker import PodOpener
 from services.executor.kubernetes_pod import differences, pooled_spec
-from services.executor.kubernetes_sandbox import STATE_LABEL, WARM, KubernetesSandbox
+from services.executor.kubernetes_sandbox import KubernetesSandbox
 from services.executor.kubernetes_settings import KubernetesSettings
 from services.executor.kubernetes_watch import PodWatch
 from services.executor.labels import CLAIM_LABEL, INSTANCE_LABEL, NAME_PREFIX, ROLE, ROLE_LABEL
@@ -43,17 +43,17 @@ class ClaimShelf:
 
     async def leftovers(self, in_use: AbstractSet[str]) -> Sequence[str]:
         """Returns the names of claims that are to be deleted; see `Shelf.leftovers`."""
-        oldest = time.time() - self._lifetime_seconds - _FINISHED_SECONDS
-        return [
-            claim.name
-            for claim in await self._claims.list(f"{ROLE_LABEL}={ROLE}")
-            if (claim.name not in in_use if claim.labels.get(INSTANCE_LABEL) == self._instance else False)
-            or claim.created < oldest
-        ]
+        found, now = await self._claims.list(f"{ROLE_LABEL}={ROLE}"), time.time()
+        return [claim.name for claim in found if self._is_leftover(claim, in_use, now)]
 
     async def remove(self, name: str) -> None:
         """Deletes a claim, and with it its pod; see `Shelf.remove`."""
         await self._claims.delete(name)
+
+    def _is_leftover(self, claim: Claim, in_use: AbstractSet[str], now: float) -> bool:
+        if claim.labels.get(INSTANCE_LABEL) == self._instance:
+            return claim.name not in in_use
+        return now - claim.created > self._lifetime_seconds + _FINISHED_SECONDS
 
 
 class ClaimMaker:
@@ -87,9 +87,7 @@ class ClaimMaker:
         name = f"{NAME_PREFIX}{uuid4().hex}"
         labels = {ROLE_LABEL: ROLE, INSTANCE_LABEL: self._instance}
         self._reaper.keep(name)
-        making = asyncio.create_task(
-            self._claims.create(name, labels, {**labels, CLAIM_LABEL: name, STATE_LABEL: WARM})
-        )
+        making = asyncio.create_task(self._claims.create(name, labels, {**labels, CLAIM_LABEL: name}))
         self._making.add(making)
         making.add_done_callback(self._making.discard)
         pod = ""
@@ -105,7 +103,7 @@ class ClaimMaker:
             if isinstance(error, TimeoutError):
                 raise SandboxLost(explain("claim a sandbox", await self._why(name))) from error
             raise
-        return KubernetesSandbox(pod, self._pods, self._watch, self._reaper, stream, kept=name)
+        return KubernetesSandbox(pod, self._pods, self._watch, self._reaper, stream, kept=name, unleased=None)
 
     async def stop(self) -> None:
         """Waits for what the API server has been asked for."""

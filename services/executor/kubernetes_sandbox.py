@@ -31,10 +31,20 @@ class KubernetesSandbox:
         reaper: Removes it.
         stream: Its streams.
         kept: What the reaper knows it by: the pod itself, or the claim with which it goes.
+        unleased: Its label `codearena.state` before it is leased; None where it has none, since a controller that gave
+            it one might set that again.
     """
 
     def __init__(
-        self, name: str, api: PodApi, watch: PodWatch, reaper: Reaper, stream: PodStream, *, kept: str
+        self,
+        name: str,
+        api: PodApi,
+        watch: PodWatch,
+        reaper: Reaper,
+        stream: PodStream,
+        *,
+        kept: str,
+        unleased: str | None = WARM,
     ) -> None:
         self.name = name
         self._api = api
@@ -42,6 +52,7 @@ class KubernetesSandbox:
         self._reaper = reaper
         self._stream = stream
         self._kept = kept
+        self._unleased = unleased
         self._leased = False
         self._removal: asyncio.Task[None] | None = None
 
@@ -140,7 +151,7 @@ class KubernetesSandbox:
         for _ in range(_LEASE_ATTEMPTS):
             if pod is not given and pod.uid == given.uid and pod.over and not (pod.gone or pod.leaving):
                 raise classify_end(pod, self._stream.stderr_tail)
-            if pod.over or pod.leaving or pod.labels.get(STATE_LABEL) != WARM:
+            if pod.over or pod.leaving or pod.labels.get(STATE_LABEL) != self._unleased:
                 break
             try:
                 self._watch.tell(await self._api.label(pod, {STATE_LABEL: LEASED}))
