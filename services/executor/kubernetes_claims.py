@@ -13,6 +13,7 @@ from collections.abc import Set as AbstractSet
 from uuid import uuid4
 
 from services.executor.kubernetes_api import PodApi
+from services.executor.kubernetes_asked import Asked
 from services.executor.kubernetes_claim_api import Claim, ClaimApi
 from services.executor.kubernetes_failure import explain
 from services.executor.kubernetes_maker import PodOpener
@@ -76,7 +77,7 @@ class ClaimMaker:
         self._reaper = reaper
         self._instance = instance
         self._settings = settings
-        self._making: set[asyncio.Task[Claim]] = set()
+        self._asked = Asked()
 
     async def make(self) -> KubernetesSandbox:
         """Claims a pod whose harness waits to be greeted. Nothing is left of a claim that fails, or is cancelled.
@@ -87,13 +88,10 @@ class ClaimMaker:
         name = f"{NAME_PREFIX}{uuid4().hex}"
         labels = {ROLE_LABEL: ROLE, INSTANCE_LABEL: self._instance}
         self._reaper.keep(name)
-        making = asyncio.create_task(self._claims.create(name, labels, {**labels, CLAIM_LABEL: name}))
-        self._making.add(making)
-        making.add_done_callback(self._making.discard)
+        making = self._asked.begin(self._claims.create(name, labels, {**labels, CLAIM_LABEL: name}))
         pod = ""
         try:
             async with asyncio.timeout(self._settings.kubernetes_boot_seconds):
-                # A cancelled caller must not leave behind a claim that the API server is still making.
                 pod = await self._sandbox_of(await asyncio.shield(making))
                 await self._check(pod)
             stream = await self._opener.open(pod, lambda seen: seen.labels.get(CLAIM_LABEL) == name)
@@ -107,8 +105,7 @@ class ClaimMaker:
 
     async def stop(self) -> None:
         """Waits for what the API server has been asked for."""
-        if self._making:
-            await asyncio.wait(self._making)
+        await self._asked.end()
 
     async def _sandbox_of(self, claim: Claim) -> str:
         """Returns the pod that a claim got, once it has one."""

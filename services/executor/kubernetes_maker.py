@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from uuid import uuid4
 
 from services.executor.kubernetes_api import PodApi
+from services.executor.kubernetes_asked import Asked
 from services.executor.kubernetes_failure import ApiRefused, cannot_start, explain, still_waits
 from services.executor.kubernetes_pod import pod_manifest
 from services.executor.kubernetes_sandbox import STATE_LABEL, KubernetesSandbox
@@ -84,7 +85,7 @@ class PodMaker:
         self._reaper = reaper
         self._instance = instance
         self._settings = settings
-        self._making: set[asyncio.Task[Pod]] = set()
+        self._asked = Asked()
 
     async def make(self, command: Sequence[str], state: str, *, resolver: bool = False) -> KubernetesSandbox:
         """Makes a pod that runs a command, and attaches to it. Nothing is left of one that fails, or is cancelled.
@@ -102,11 +103,8 @@ class PodMaker:
         manifest = pod_manifest(name, labels, command, self._settings, resolver=resolver)
         self._reaper.keep(name)
         self._watch.follow(name)
-        making = asyncio.create_task(self._api.create(manifest))
-        self._making.add(making)
-        making.add_done_callback(self._making.discard)
+        making = self._asked.begin(self._api.create(manifest))
         try:
-            # A cancelled caller must not leave behind a pod that the API server is still making.
             self._watch.tell(await asyncio.shield(making))
             stream = await self._opener.open(name)
         except BaseException:
@@ -116,5 +114,4 @@ class PodMaker:
 
     async def stop(self) -> None:
         """Waits for what the API server has been asked for."""
-        if self._making:
-            await asyncio.wait(self._making)
+        await self._asked.end()
