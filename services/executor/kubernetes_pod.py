@@ -18,8 +18,9 @@ _NOWHERE = "127.0.0.1"
 _MAY_ADD = frozenset(
     {
         *("nodeName", "schedulerName", "serviceAccount", "serviceAccountName", "priority", "priorityClassName"),
-        *("preemptionPolicy", "nodeSelector", "affinity", "topologySpreadConstraints", "overhead", "runtimeClassName"),
+        *("preemptionPolicy", "nodeSelector", "affinity", "topologySpreadConstraints", "overhead"),
         *("imagePullSecrets", "terminationMessagePath", "terminationMessagePolicy", "subdomain"),
+        "activeDeadlineSeconds",
     }
 )
 _QUANTITY = re.compile(r"(\d+)(m|k|M|G|Ki|Mi|Gi|)")

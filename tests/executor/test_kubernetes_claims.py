@@ -107,6 +107,7 @@ async def test_what_ends_a_claimed_pod_is_told_apart(cluster: ScriptedCluster, b
     ("change", "named"),
     [
         (lambda spec: spec.update(hostNetwork=True), "hostNetwork"),
+        (lambda spec: spec.update(runtimeClassName="another"), "runtimeClassName"),
         (lambda spec: spec.pop("automountServiceAccountToken"), "automountServiceAccountToken"),
         (lambda spec: spec["containers"][0]["securityContext"].update(privileged=True), "privileged"),
         (lambda spec: spec["containers"][0]["securityContext"]["capabilities"].update(add=["SYS_ADMIN"]), "add"),
