@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from tests.postgres import PostgreSQL, programs
 from tests.postgres import running as running_postgresql
 from tests.task_files import DEMO
 
+_WORTH_TELLING_SECONDS, _LONGEST = 60.0, 25
 # What a developer's own environment must not change in tests: a static judge, SQLite, no token.
 PLAIN_SETTINGS = {
     "tasks": tuple(DEMO),
@@ -131,3 +133,16 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
                     break
                 await asyncio.sleep(0.05)
         yield client
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says which files took longest, so that whoever waits for the tests knows where to look."""
+    seconds: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                seconds[report.nodeid.partition("::")[0]] += report.duration
+    if sum(seconds.values()) > _WORTH_TELLING_SECONDS:
+        terminalreporter.section("files that took longest")
+        for file, taken in seconds.most_common(_LONGEST):
+            terminalreporter.write_line(f"{taken:7.1f} s  {file}")

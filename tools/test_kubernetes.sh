@@ -72,5 +72,6 @@ if [[ ${1:-} == -- ]]; then
 fi
 (($#)) || set -- tests/executor/test_conformance.py tests/executor/test_attacks.py \
   tests/executor/test_bad_input.py tests/executor/test_canary.py tests/executor/test_slots.py \
-  tests/executor/test_kubernetes_cluster.py tests/executor/test_kubernetes_rolling.py
+  tests/executor/test_kubernetes_cluster.py tests/executor/test_kubernetes_pool.py \
+  tests/executor/test_kubernetes_rolling.py
 "$python" -m pytest -m kubernetes "$@"

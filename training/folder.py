@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from transformers.trainer_utils import get_last_checkpoint
 
 from training.config import Config, ConfigError
 
@@ -22,26 +21,30 @@ class RunFolder:
     path: Path
 
     @classmethod
-    def opened(cls, config: Config, *, resume: bool) -> RunFolder:
-        """Returns the folder of a run, which begins or goes on.
+    def checked(cls, config: Config, *, resume: bool) -> RunFolder:
+        """Returns the folder of a run that may begin or go on; leaves it as it is.
 
         Raises:
             ConfigError: A run that begins finds another one's folder; one that goes on finds none, or other settings.
-            OSError: The folder cannot be written.
+            OSError: The folder cannot be read.
         """
         found = cls(config.output)
-        settings = yaml.safe_dump(config.model_dump(mode="json", exclude={"output"}), sort_keys=False)
         if not found.config.exists():
             if resume:
                 raise ConfigError(f"{found.path} holds no run to go on with; leave out --resume")
-            found.path.mkdir(parents=True, exist_ok=True)
-            found.config.write_text(settings, encoding="utf-8")
             return found
         if not resume:
             raise ConfigError(f"{found.path} holds a run; go on with --resume, or name another folder with --output")
-        if differs := _difference(yaml.safe_load(found.config.read_text(encoding="utf-8")), yaml.safe_load(settings)):
+        before = yaml.safe_load(found.config.read_text(encoding="utf-8"))
+        if differs := _difference(before, yaml.safe_load(_settings(config))):
             raise ConfigError(f"{found.path} holds a run with another {differs}; go on with the same settings")
         return found
+
+    def begin(self, config: Config) -> None:
+        """Writes down the settings of a run, unless it goes on. Raises OSError if they cannot be written."""
+        if not self.config.exists():
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.config.write_text(_settings(config), encoding="utf-8")
 
     @property
     def config(self) -> Path:
@@ -80,8 +83,14 @@ class RunFolder:
 
     def checkpoint(self) -> str | None:
         """Returns the folder of the last checkpoint, if there is one."""
+        from transformers.trainer_utils import get_last_checkpoint  # takes seconds, which a refusal need not
+
         found = get_last_checkpoint(str(self.path))
         return None if found is None else str(found)
+
+
+def _settings(config: Config) -> str:
+    return yaml.safe_dump(config.model_dump(mode="json", exclude={"output"}), sort_keys=False)
 
 
 def _difference(before: object, now: object, at: str = "") -> str:

@@ -13,6 +13,7 @@ from typing import Final
 from codearena import ArenaError
 from codearena._cli.session import ArenaProblem
 from training.config import Config, ConfigError, load
+from training.folder import RunFolder
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 _CONFIGS: Final = Path(__file__).parent / "configs"
@@ -94,11 +95,11 @@ def _config(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Con
 
 
 def _run(config: Config, options: argparse.Namespace) -> bool:
+    folder = RunFolder.checked(config, resume=options.resume)
     # torch and what stands on it take seconds to import, which --help and a wrong setting need not
     try:
         from transformers.utils.logging import disable_progress_bar
 
-        from training.folder import RunFolder
         from training.generated import generate
         from training.run import arguments, run
     except ImportError as error:
@@ -107,7 +108,7 @@ def _run(config: Config, options: argparse.Namespace) -> bool:
 
     disable_progress_bar()
     settings = arguments(config)
-    folder = RunFolder.opened(config, resume=options.resume)
+    folder.begin(config)
     if config.tiny is not None:
         generate(config.tiny, config.seed, folder.tasks)
     own_tasks = None if config.tiny is None else folder.tasks

@@ -1,17 +1,21 @@
-"""The kubernetes backend: single-use pods of a cluster."""
+"""The kubernetes backend: single-use pods of a cluster, made here or claimed from a warm pool of the cluster's."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
 from codearena.v1 import core_pb2
 from services.executor.kubernetes_api import PodApi
 from services.executor.kubernetes_canary import NetworkCanary
-from services.executor.kubernetes_maker import PodMaker
+from services.executor.kubernetes_claim_api import ClaimApi
+from services.executor.kubernetes_claims import ClaimMaker, ClaimShelf
+from services.executor.kubernetes_maker import PodMaker, PodOpener
 from services.executor.kubernetes_sandbox import WARM, KubernetesSandbox
 from services.executor.kubernetes_settings import KubernetesSettings
 from services.executor.kubernetes_shelf import PodShelf
+from services.executor.kubernetes_transport import ApiServer
 from services.executor.kubernetes_watch import PodWatch
 from services.executor.labels import INSTANCE_LABEL, ROLE, ROLE_LABEL
 from services.executor.reaper import Reaper
@@ -35,12 +39,26 @@ class KubernetesBackend:
         self._settings = settings
         self._instance = uuid4().hex
         self._selector = f"{ROLE_LABEL}={ROLE},{INSTANCE_LABEL}={self._instance}"
-        self._api = PodApi(settings)
+        self._server = ApiServer(settings)
+        namespace, lifetime = settings.kubernetes_namespace, settings.kubernetes_lifetime_seconds
+        self._api = PodApi(self._server, namespace)
         self._watch = PodWatch(self._api, self._selector, settings.kubernetes_watch_seconds)
-        shelf = PodShelf(self._api, self._watch, self._instance, settings.kubernetes_lifetime_seconds)
-        self._reaper = Reaper(shelf, "kubernetes", settings.kubernetes_sweep_seconds)
-        self._maker = PodMaker(self._api, self._watch, self._reaper, self._instance, settings)
-        self.network = NetworkCanary(self._maker, lambda: self._api.address, settings)
+        opener = PodOpener(self._api, self._watch, settings.kubernetes_boot_seconds)
+        shelf = PodShelf(self._api, self._watch, self._instance, lifetime)
+        reaper = Reaper(shelf, "kubernetes", settings.kubernetes_sweep_seconds)
+        maker = PodMaker(self._api, opener, self._watch, reaper, self._instance, settings)
+        self._reapers, self._makers = [reaper], [maker.stop]
+        self._make: Callable[[], Awaitable[KubernetesSandbox]] = lambda: maker.make(GREETED, WARM)
+        if settings.kubernetes_warm_pool:
+            claims = ClaimApi(self._server, namespace, settings.kubernetes_warm_pool, lifetime)
+            reaper = Reaper(
+                ClaimShelf(claims, self._instance, lifetime), "kubernetes", settings.kubernetes_sweep_seconds
+            )
+            claimer = ClaimMaker(claims, self._api, opener, self._watch, reaper, self._instance, settings)
+            self._reapers.append(reaper)
+            self._makers.append(claimer.stop)
+            self._make = claimer.make
+        self.network = NetworkCanary(maker, lambda: self._server.address, settings)
         self._image_id = ""
         self._stopped = False
 
@@ -57,17 +75,17 @@ class KubernetesBackend:
     @property
     def unreadable(self) -> int:
         """How many answers and events of the API server made no sense, since the start."""
-        return self._api.unreadable
+        return self._server.unreadable
 
     @property
     def removal_failures(self) -> int:
         """How many pods could not be deleted at the first attempt, since the start."""
-        return self._reaper.removal_failures
+        return sum(reaper.removal_failures for reaper in self._reapers)
 
     @property
     def orphans_removed(self) -> int:
         """How many leftovers of this or of dead executors were found and deleted, since the start."""
-        return self._reaper.orphans_removed
+        return sum(reaper.orphans_removed for reaper in self._reapers)
 
     async def start(self) -> BackendInfo:
         """Proves credentials, rights, quota and image by a sandbox, deletes leftovers; see `SandboxBackend.start`."""
@@ -76,8 +94,9 @@ class KubernetesBackend:
                 "CODEARENA_KUBERNETES_IMAGE names no sandbox image: make one with "
                 "`python -m services.executor.image` and bring it to the nodes, best named by its digest"
             )
-        await self._api.open()
-        await self._reaper.start()
+        await self._server.open()
+        for reaper in self._reapers:
+            await reaper.start()
         await self._watch.start()
         sandbox = await self.create()
         self._image_id = sandbox.pod.image_id
@@ -88,7 +107,7 @@ class KubernetesBackend:
         """Makes a pod and waits until its harness is ready; see `SandboxBackend.create`."""
         if self._stopped:
             raise SandboxLost("the kubernetes backend is not running")
-        sandbox = await self._maker.make(GREETED, WARM)
+        sandbox = await self._make()
         try:
             self._check_image(sandbox.pod.image_id)
             async with asyncio.timeout(self._settings.kubernetes_boot_seconds):
@@ -109,10 +128,12 @@ class KubernetesBackend:
         if self._stopped:
             return
         self._stopped = True
-        await self._maker.stop()
-        await self._reaper.stop()
+        for stop in self._makers:
+            await stop()
+        for reaper in reversed(self._reapers):
+            await reaper.stop()
         await self._watch.stop()
-        await self._api.close()
+        await self._server.close()
 
     def _check_image(self, image_id: str) -> None:
         """Verdicts are kept by what the sandboxes are made from, which therefore must not change.
@@ -137,6 +158,8 @@ def _describe(settings: KubernetesSettings, image_id: str) -> BackendInfo:
         f"seccomp profile {settings.kubernetes_seccomp_profile or 'of the runtime'}",
         f"image {settings.kubernetes_image}",
     ]
+    if settings.kubernetes_warm_pool:
+        parts.append(f"claimed from the warm pool {settings.kubernetes_warm_pool}")
     tolerated = settings.kubernetes_tolerated_probes
     if tolerated:
         parts.append(

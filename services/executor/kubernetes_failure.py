@@ -88,6 +88,10 @@ def still_waits(pod: Pod) -> str:
 # What a message contains, and what to do about it. The first match counts.
 _ADVICE: tuple[tuple[str, str], ...] = (
     ("exceeded quota", "raise the namespace's ResourceQuota, or lower CODEARENA_EXECUTOR_SLOTS and _WARM_MAX"),
+    ("could not find the requested resource", "install agent-sandbox with its extensions, or unset "
+     "CODEARENA_KUBERNETES_WARM_POOL"),
+    ("warm pool", "see `kubectl describe sandboxclaim,sandboxwarmpool` and whether agent-sandbox's controller runs"),
+    ("sandboxclaims", "give the executor's account the role in k8s/components/agent-sandbox"),
     ("is forbidden", "give the executor's account the role in k8s/base: pods, pods/attach in that namespace"),
     ("unauthorized", "the credentials are wrong or have expired"),
     ("namespaces", "make the namespace, or set CODEARENA_KUBERNETES_NAMESPACE"),

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from services.executor.kubernetes_settings import KubernetesSettings
 from services.executor.kubernetes_status import CONTAINER
 from services.executor.protocol import ENVIRONMENT
+from services.executor.rootfs import COMMAND
 
 _NOBODY = 65534
 _NOWHERE = "127.0.0.1"
+# What the API server and its plug-ins add to every pod, and an operator may choose: nothing that opens a sandbox.
+_MAY_ADD = frozenset(
+    {
+        *("nodeName", "schedulerName", "serviceAccount", "serviceAccountName", "priority", "priorityClassName"),
+        *("preemptionPolicy", "nodeSelector", "affinity", "topologySpreadConstraints", "overhead"),
+        *("imagePullSecrets", "terminationMessagePath", "terminationMessagePolicy", "subdomain"),
+        "activeDeadlineSeconds",
+    }
+)
+_QUANTITY = re.compile(r"(\d+)(m|k|M|G|Ki|Mi|Gi|)")
+_UNITS = {"m": Decimal("0.001"), "": Decimal(1)} | {
+    f"{unit.upper() if i else unit}{i}": Decimal(1024 if i else 1000) ** power
+    for power, unit in enumerate(("k", "M", "G"), 1)
+    for i in ("", "i")
+}
+_MAY_LACK = frozenset({"hostUsers"})  # clusters that do not know it drop it
 
 
 def pod_manifest(
@@ -56,6 +75,46 @@ def pod_manifest(
         "metadata": {"name": name, "namespace": settings.kubernetes_namespace, "labels": dict(labels)},
         "spec": spec,
     }
+
+
+def pooled_spec(settings: KubernetesSettings) -> dict[str, Any]:
+    """Returns what a pod of a warm pool is made of: a sandbox that waits, without an end, until somebody greets it."""
+    spec: dict[str, Any] = pod_manifest("", {}, (*COMMAND, "greeted", "for-ever"), settings)["spec"]
+    del spec["activeDeadlineSeconds"]  # its claim has an end
+    return spec
+
+
+def differences(expected: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """Returns in what a pod differs from one that would have been made here; empty if in nothing that counts.
+
+    Args:
+        expected: The spec of a pod as `pod_manifest` makes it.
+        found: A spec as the API server has it.
+    """
+    said = list(_differ("", {**expected, "tolerations": []}, {**found, "tolerations": []}))
+    have = found.get("tolerations") or []
+    return said + [f"no toleration {wanted}" for wanted in expected.get("tolerations") or () if wanted not in have]
+
+
+def _differ(where: str, expected: object, found: object) -> Iterator[str]:
+    if isinstance(expected, Mapping) and isinstance(found, Mapping):
+        for key in expected.keys() - found.keys() - _MAY_LACK:
+            yield f"{where}{key} is missing"
+        for key in found.keys() - expected.keys() - _MAY_ADD:
+            yield f"{where}{key} is {found[key]!r:.100}"
+        for key in expected.keys() & found.keys():
+            yield from _differ(f"{where}{key}.", expected[key], found[key])
+    elif isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
+        for number, (one, other) in enumerate(zip(expected, found, strict=True)):
+            yield from _differ(f"{where}{number}.", one, other)
+    elif expected != found and _quantity(expected) != _quantity(found):
+        yield f"{where.rstrip('.')} is {found!r:.100}, not {expected!r:.100}"
+
+
+def _quantity(value: object) -> object:
+    """Returns a quantity as a number, since 1000m and 1 are the same; anything else as it is."""
+    parts = _QUANTITY.fullmatch(value) if isinstance(value, str) else None
+    return Decimal(parts[1]) * _UNITS[parts[2]] if parts else value
 
 
 def _pod_security(settings: KubernetesSettings) -> dict[str, Any]:

@@ -22,14 +22,37 @@ _LEASE_ATTEMPTS = 3
 
 
 class KubernetesSandbox:
-    """A pod of its own for one job. Implements `services.executor.sandbox.Sandbox`."""
+    """A pod of its own for one job. Implements `services.executor.sandbox.Sandbox`.
 
-    def __init__(self, name: str, api: PodApi, watch: PodWatch, reaper: Reaper, stream: PodStream) -> None:
+    Args:
+        name: The pod.
+        api: Pods of the cluster.
+        watch: How they stand.
+        reaper: Removes it.
+        stream: Its streams.
+        kept: What the reaper knows it by: the pod itself, or the claim with which it goes.
+        unleased: Its label `codearena.state` before it is leased; None where it has none, since a controller that gave
+            it one might set that again.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        api: PodApi,
+        watch: PodWatch,
+        reaper: Reaper,
+        stream: PodStream,
+        *,
+        kept: str,
+        unleased: str | None = WARM,
+    ) -> None:
         self.name = name
         self._api = api
         self._watch = watch
         self._reaper = reaper
         self._stream = stream
+        self._kept = kept
+        self._unleased = unleased
         self._leased = False
         self._removal: asyncio.Task[None] | None = None
 
@@ -53,10 +76,23 @@ class KubernetesSandbox:
         await wait_for_greeting(self._greeted, self._said)
 
     async def run(self, job: bytes) -> bytes:
-        """Leases the pod, sends frames and returns the next reply; see `Sandbox.run`."""
-        if not self._leased:
+        """Sends frames and returns the next reply; see `Sandbox.run`.
+
+        The first time the pod is leased meanwhile: an answer of one that could not be leased counts for nothing.
+        """
+        if self._leased:
+            return await self._ask(job)
+        self._leased = True
+        asked = asyncio.create_task(self._ask(job))
+        try:
             await self._lease()
-            self._leased = True
+        except BaseException:
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
+            raise
+        return await asked
+
+    async def _ask(self, job: bytes) -> bytes:
         try:
             await self._stream.write(job)
             return await self.read_frame()
@@ -74,7 +110,9 @@ class KubernetesSandbox:
     def abandon(self) -> None:
         """Begins to delete the pod, and does not wait."""
         if self._removal is None:
-            self._removal = self._reaper.release(self.name, after=self._stream.close())
+            self._removal = self._reaper.release(self._kept, after=self._stream.close())
+            if self._kept != self.name:
+                self._watch.forget(self.name)
 
     @property
     def last_words(self) -> str:
@@ -107,10 +145,13 @@ class KubernetesSandbox:
 
         Raises:
             SandboxLost: It is not, or the API server is away.
+            HarnessDied: It was, and what it was given has ended it.
         """
-        pod = self.pod
+        given = pod = self.pod
         for _ in range(_LEASE_ATTEMPTS):
-            if pod.over or pod.leaving or pod.labels.get(STATE_LABEL) != WARM:
+            if pod is not given and pod.uid == given.uid and pod.over and not (pod.gone or pod.leaving):
+                raise classify_end(pod, self._stream.stderr_tail)
+            if pod.over or pod.leaving or pod.labels.get(STATE_LABEL) != self._unleased:
                 break
             try:
                 self._watch.tell(await self._api.label(pod, {STATE_LABEL: LEASED}))

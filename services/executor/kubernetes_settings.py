@@ -36,6 +36,11 @@ class KubernetesSettings(BaseSettings):
     )
     kubernetes_image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     kubernetes_image_pull_secrets: tuple[Name, ...] = Field(default=(), description="JSON list of secrets' names.")
+    kubernetes_warm_pool: Name | None = Field(
+        default=None,
+        description="SandboxWarmPool of agent-sandbox to claim pods from; unset makes plain pods. What it must be like "
+        "`python -m services.executor.kubernetes_template` prints.",
+    )
     kubernetes_runtime_class: Name | None = Field(default=None, description="RuntimeClass, e.g. gvisor or kata.")
     kubernetes_service_account: Name | None = Field(
         default=None, description="Account of the pods, whose token they never get; the namespace's default if unset."

@@ -9,7 +9,7 @@ from collections.abc import Set as AbstractSet
 from services.executor.kubernetes_api import PodApi
 from services.executor.kubernetes_status import Pod
 from services.executor.kubernetes_watch import PodWatch
-from services.executor.labels import INSTANCE_LABEL, ROLE, ROLE_LABEL
+from services.executor.labels import CLAIM_LABEL, INSTANCE_LABEL, ROLE, ROLE_LABEL
 
 _FINISHED_SECONDS = 120.0
 
@@ -42,6 +42,8 @@ class PodShelf:
         await self._api.delete(name)
 
     def _is_leftover(self, pod: Pod, in_use: AbstractSet[str], now: float) -> bool:
+        if CLAIM_LABEL in pod.labels:
+            return False  # it goes with its claim
         if pod.labels.get(INSTANCE_LABEL) == self._instance:
             return pod.name not in in_use
         if now - pod.created > self._lifetime_seconds + _FINISHED_SECONDS:

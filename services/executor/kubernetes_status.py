@@ -101,7 +101,16 @@ def parse_pod(found: object) -> Pod:
     Raises:
         ValueError: It is none.
     """
-    return _read("pod", _pod, found)
+    return read("pod", _pod, found)
+
+
+def parse_spec(found: object) -> dict[str, Any]:
+    """Reads what a pod is made of.
+
+    Raises:
+        ValueError: It is no pod.
+    """
+    return read("pod", lambda pod: dict(pod["spec"]), found)
 
 
 def parse_list(found: object) -> tuple[list[Pod], str]:
@@ -110,7 +119,7 @@ def parse_list(found: object) -> tuple[list[Pod], str]:
     Raises:
         ValueError: It is no list of pods.
     """
-    return _read("list of pods", _pods, found)
+    return read("list of pods", _pods, found)
 
 
 def parse_event(found: object) -> Event:
@@ -119,10 +128,11 @@ def parse_event(found: object) -> Event:
     Raises:
         ValueError: It is no event.
     """
-    return _read("event", _event, found)
+    return read("event", _event, found)
 
 
-def _read(what: str, parse: Callable[[Any], T], found: object) -> T:
+def read(what: str, parse: Callable[[Any], T], found: object) -> T:
+    """Reads something that the API server sent; whatever goes wrong is a ValueError that says `what` it is not."""
     try:
         return parse(found)
     except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
@@ -149,34 +159,40 @@ def _pod(found: Mapping[str, Any]) -> Pod:
     )
     state = container.get("state") or {}
     waiting, ended = state.get("waiting") or {}, state.get("terminated") or {}
-    created = metadata.get("creationTimestamp")
     return Pod(
-        name=_text(metadata, "name"),
-        uid=_text(metadata, "uid", ""),
+        name=text_of(metadata, "name"),
+        uid=text_of(metadata, "uid", ""),
         version=_version(found),
         labels=dict(metadata.get("labels") or {}),
-        created=datetime.fromisoformat(created).timestamp() if created else 0.0,
-        phase=_text(status, "phase", "Pending"),
-        reason=_text(status, "reason", ""),
-        message=_text(status, "message", ""),
+        created=created_at(metadata),
+        phase=text_of(status, "phase", "Pending"),
+        reason=text_of(status, "reason", ""),
+        message=text_of(status, "message", ""),
         leaving=bool(metadata.get("deletionTimestamp")),
-        address=_text(status, "podIP", ""),
+        address=text_of(status, "podIP", ""),
         unscheduled=_unscheduled(status),
         running=state.get("running") is not None,
         ended=state.get("terminated") is not None,
-        waiting=_text(waiting, "reason", ""),
-        end=_text(ended, "reason", ""),
+        waiting=text_of(waiting, "reason", ""),
+        end=text_of(ended, "reason", ""),
         exit_code=int(ended.get("exitCode", 0)),
         said=str(ended.get("message") or waiting.get("message") or ""),
-        image_id=_text(container, "imageID", ""),
+        image_id=text_of(container, "imageID", ""),
     )
 
 
 def _version(found: Mapping[str, Any]) -> str:
-    return _text(found["metadata"], "resourceVersion")
+    return text_of(found["metadata"], "resourceVersion")
 
 
-def _text(found: Mapping[str, Any], name: str, default: str | None = None) -> str:
+def created_at(metadata: Mapping[str, Any]) -> float:
+    """Returns when something was made, in seconds since 1970; 0 if that is not said."""
+    created = metadata.get("creationTimestamp")
+    return datetime.fromisoformat(created).timestamp() if created else 0.0
+
+
+def text_of(found: Mapping[str, Any], name: str, default: str | None = None) -> str:
+    """Returns a text of an object, or its default. Raises TypeError if there is none, or it is no text."""
     value = found.get(name)
     value = default if value is None else value
     if not isinstance(value, str):

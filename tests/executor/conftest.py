@@ -209,13 +209,15 @@ async def pods_of(executor: Executor) -> list[str]:
 async def pods_with(labels: str) -> list[str]:
     """The names of the pods that a label selector picks."""
     from services.executor.kubernetes_api import PodApi  # takes a second, and most runs have no cluster
+    from services.executor.kubernetes_transport import ApiServer
 
-    api = PodApi(KubernetesSettings())
-    await api.open()
+    settings = KubernetesSettings()
+    server = ApiServer(settings)
+    await server.open()
     try:
-        pods, _ = await api.list(labels)
+        pods, _ = await PodApi(server, settings.kubernetes_namespace).list(labels)
     finally:
-        await api.close()
+        await server.close()
     return [pod.name for pod in pods]
 
 

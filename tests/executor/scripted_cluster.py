@@ -1,7 +1,8 @@
 """A cluster whose API server speaks the real protocol (JSON, watch, attach over WebSocket) and does what a test says.
 
 Behind it there are no nodes: a pod runs as soon as it is made, unless `fates` says otherwise, and the program in it
-greets like the harness and answers each frame with what `answer` returns.
+greets like the harness and answers each frame with what `answer` returns. Claims get a pod of `pool_spec` if they name
+the pool, as from agent-sandbox's controller.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from services.executor.protocol import READY, frame
 from tests.executor.tcp_proxy import TcpProxy
 
 NAMESPACE = "codearena-sandboxes"
+POOL = "the-pool"
 _PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
+_CLAIMS = f"/apis/extensions.agents.x-k8s.io/v1beta1/namespaces/{NAMESPACE}/sandboxclaims"
 _ALWAYS = 1 << 62
 RUNNING = {
     "phase": "Running",
@@ -75,6 +78,8 @@ class ScriptedCluster:
 
     Attributes:
         pods: By name, as the API sends them.
+        claims: The same, claims on the warm pool.
+        pool_spec: What the pods of the warm pool are made of; None as long as the pool has none.
         calls: "METHOD path" of every call, in order.
         proxy: The way to it, which can be cut.
         kubeconfig: The file of a client's credentials.
@@ -87,6 +92,8 @@ class ScriptedCluster:
 
     def __init__(self) -> None:
         self.pods: dict[str, Json] = {}
+        self.claims: dict[str, Json] = {}
+        self.pool_spec: Json | None = None
         self.calls: list[str] = []
         self.fates: list[Json] = []
         self.greeting: Callable[[Json], bytes] = lambda pod: READY
@@ -157,6 +164,10 @@ class ScriptedCluster:
         application.router.add_patch(f"{_PODS}/{{name}}", self._patch)
         application.router.add_delete(f"{_PODS}/{{name}}", self._delete)
         application.router.add_get(f"{_PODS}/{{name}}/attach", self._attach)
+        application.router.add_get(_CLAIMS, self._list_claims)
+        application.router.add_post(_CLAIMS, self._claim)
+        application.router.add_get(f"{_CLAIMS}/{{name}}", self._read_claim)
+        application.router.add_delete(f"{_CLAIMS}/{{name}}", self._unclaim)
         runner = web.AppRunner(application, shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -196,6 +207,43 @@ class ScriptedCluster:
         made = json.dumps(pod)
         await self.set_status(name, self.fates.pop(0) if self.fates else RUNNING)
         return web.Response(text=made, status=201, content_type="application/json")
+
+    async def _claim(self, request: web.Request) -> web.Response:
+        claim = await request.json()
+        name, spec = claim["metadata"]["name"], claim["spec"]
+        if name in self.claims:
+            return _failure(409, "AlreadyExists", f'sandboxclaims "{name}" already exists')
+        claim["metadata"]["creationTimestamp"] = _stamp(datetime.now(UTC))
+        self.claims[name] = claim
+        made = json.dumps(claim)
+        if spec["warmPoolRef"]["name"] != POOL:
+            self.tell_claim(name, "WarmPoolNotFound", f'SandboxWarmPool "{spec["warmPoolRef"]["name"]}" not found')
+        elif self.pool_spec is not None:
+            pod = f"{POOL}-{len(self.calls)}"
+            await self.add(pod, spec["additionalPodMetadata"]["labels"], datetime.now(UTC), RUNNING)
+            self.pods[pod]["spec"] = self.pool_spec
+            claim["status"] = {"sandbox": {"name": pod}, "conditions": [{"type": "Ready", "status": "True"}]}
+        return web.Response(text=made, status=201, content_type="application/json")
+
+    def tell_claim(self, name: str, reason: str, message: str) -> None:
+        """Says why a claim gets nothing."""
+        condition = {"type": "Ready", "status": "False", "reason": reason, "message": message}
+        self.claims[name]["status"] = {"conditions": [condition]}
+
+    async def _list_claims(self, request: web.Request) -> web.Response:
+        items = [claim for claim in self.claims.values() if _fits(claim, request.query["labelSelector"])]
+        return web.json_response({"metadata": {"resourceVersion": "1"}, "items": items})
+
+    async def _read_claim(self, request: web.Request) -> web.Response:
+        claim = self.claims.get(request.match_info["name"])
+        return _not_found() if claim is None else web.json_response(claim)
+
+    async def _unclaim(self, request: web.Request) -> web.Response:
+        claim = self.claims.pop(request.match_info["name"], None)
+        if claim is None:
+            return _not_found()
+        await self.remove(claim.get("status", {}).get("sandbox", {}).get("name", ""))
+        return web.json_response({"kind": "Status", "status": "Success"})
 
     async def _read(self, request: web.Request) -> web.Response:
         pod = self.pods.get(request.match_info["name"])

@@ -19,59 +19,21 @@ from urllib.request import urlopen
 import grpc
 import pytest
 import yaml
-from kubernetes_asyncio.client import ApiClient, Configuration
-from kubernetes_asyncio.config import load_kube_config
 
 from codearena import ArenaError
 from codearena.v1 import core_pb2 as core
 from services.executor.kubernetes_settings import KubernetesSettings
 from services.executor.sandbox import SandboxLost
 from tests.executor.conftest import DOUBLE, Executor, comes_true, double_suite, pods_of, refused, started, until
+from tests.executor.kubernetes_user import Cluster, Json, as_user
 from tests.executor.tcp_proxy import TcpProxy
 from tests.redis_server import free_port
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(300), pytest.mark.usefixtures("kubernetes")]
-Json = dict[str, Any]
 ENDLESS = "def double(x):\n    while True: pass\n"
 LONG = double_suite(cpu_seconds=25, wall_seconds=25)
 IDLE = b'codearena_sandbox_pool_size{backend="kubernetes",state="idle"} 2.0'
 OUTAGE_SECONDS = float(os.environ.get("CODEARENA_TEST_OUTAGE_SECONDS", "30"))
-
-
-class Cluster:
-    """The API server as one user sees it."""
-
-    def __init__(self, client: ApiClient, namespace: str) -> None:
-        self.client = client
-        self.pods = f"/api/v1/namespaces/{namespace}/pods"
-        self.namespace = namespace
-
-    async def call(self, method: str, path: str, body: Json | None = None, **query: str) -> tuple[int, Json]:
-        """Returns status and answer."""
-        response = await self.client.call_api(
-            path,
-            method,
-            query_params=list(query.items()),
-            header_params={"Accept": "application/json", "Content-Type": "application/json"},
-            body=body,
-            auth_settings=["BearerToken"],
-            _preload_content=False,
-        )
-        async with response:
-            text = await response.text()
-        return response.status, json.loads(text) if text.startswith("{") else {}
-
-    async def of(self, executor: Executor, state: str) -> list[str]:
-        """The names of an executor's pods in a state."""
-        mine = f"codearena.executor={executor.service.chosen.backend.instance},codearena.state={state}"
-        _, found = await self.call("GET", self.pods, labelSelector=mine)
-        return [item["metadata"]["name"] for item in found["items"]]
-
-
-async def as_user(file: str | None, namespace: str) -> Cluster:
-    configuration = Configuration()
-    await load_kube_config(config_file=file, client_configuration=configuration, persist_config=False)
-    return Cluster(ApiClient(configuration), namespace)
 
 
 @pytest.fixture

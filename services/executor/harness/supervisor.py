@@ -51,7 +51,9 @@ _STOPPED = frozenset({"timeout", "memory", "output"})
 _GONE = frozenset({"timeout", "memory", "output", "crash", "tamper"})
 
 
-def main(isolation: Isolation | None = None, cgroups: Sequence[int] = (), *, greeted: bool = False) -> None:
+def main(
+    isolation: Isolation | None = None, cgroups: Sequence[int] = (), *, greeted: bool = False, patient: bool = False
+) -> None:
     """Serves jobs on stdin and stdout until stdin ends.
 
     Args:
@@ -59,13 +61,14 @@ def main(isolation: Isolation | None = None, cgroups: Sequence[int] = (), *, gre
         cgroups: Descriptors of `cgroup.procs` files that children are to be in.
         greeted: Wait for a frame before the first `READY`: one who attaches to a running sandbox would miss that. Ends
             if none comes within two minutes.
+        patient: Wait for that frame as long as it takes, where somebody else sees to this sandbox's end.
     """
     requests, replies = _take_streams()
     _become_quiet()
     template = Template(isolation, cgroups)
     frames = Frames(requests)
     try:
-        if greeted and not _is_greeted(requests, frames):
+        if greeted and not _is_greeted(requests, frames, None if patient else _GREETING_SECONDS):
             return
         while True:
             _serve(frames, replies, template)
@@ -73,9 +76,9 @@ def main(isolation: Isolation | None = None, cgroups: Sequence[int] = (), *, gre
         return
 
 
-def _is_greeted(requests: int, frames: Frames) -> bool:
+def _is_greeted(requests: int, frames: Frames, seconds: float | None) -> bool:
     """Waits for somebody to listen, but not for ever: the one who made this sandbox may be dead."""
-    if not select.select([requests], [], [], _GREETING_SECONDS)[0]:
+    if not select.select([requests], [], [], seconds)[0]:
         return False
     frames.next()
     return True
