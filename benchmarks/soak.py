@@ -3,7 +3,8 @@
 Env, executor, judge and PostgreSQL run as processes of their own. Clients first step as fast as they can, until caches
 are full: how fast that is is the capacity. Then steps are due at an even pace of 80 % of it, whether earlier ones have
 been answered or not, and each is timed from when it was due. Memory, descriptors, processes, containers and the
-database are read all the time; the last five minutes are put beside the first five.
+database are read all the time; the last five minutes are put beside the first five. CPU time a step tells whether a
+service has more to do.
 """
 
 from __future__ import annotations
@@ -27,7 +28,15 @@ from benchmarks import workloads
 from benchmarks.command import BACKENDS, main_of
 from benchmarks.endurance import containers_of
 from benchmarks.figures import Figures, milliseconds, percentile
-from benchmarks.processes import Running, descendants, descriptors, proportional_bytes, resident_bytes, service
+from benchmarks.processes import (
+    Running,
+    descendants,
+    descriptors,
+    proportional_bytes,
+    resident_bytes,
+    service,
+    tree_cpu_seconds,
+)
 from benchmarks.stored import new_database
 from codearena import ArenaError, AsyncArenaClient
 from services.env.task_schema import Task
@@ -43,6 +52,7 @@ _MOST_GROWTH = 1.05
 _MOST_SLOWDOWN = 1.2
 _MOST_BYTES_A_ROW = 1.1
 _MIB = 2**20
+_CPU = "CPU s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +173,7 @@ async def _sample(running: dict[str, Running], database: Transactions, started: 
         figures[f"{name}: MiB of processes below"] = sum(map(proportional_bytes, below)) / _MIB
         figures[f"{name}: descriptors"] = descriptors(process.pid)
         figures[f"{name}: processes"] = 1 + len(below)
+        figures[f"{name}: {_CPU}"] = tree_cpu_seconds(process.pid)
     figures["containers"] = await asyncio.to_thread(containers_of, running["executor"].pid)
     return Sample(at, figures)
 
@@ -207,7 +218,7 @@ def compare(samples: list[Sample], seen: Seen, started: float, seconds: float) -
     last = [sample.figures for sample in samples if sample.at >= samples[-1].at - window]
     rows = []
     for what in first[0]:
-        if not what.startswith("database"):
+        if not what.startswith("database") and not what.endswith(_CPU):
             rows.append(Row(what, _mean(first, what), _mean(last, what), _MOST_GROWTH))
     middle = len(samples) // 2
     a_row = _bytes_a_row(samples[: middle + 1]), _bytes_a_row(samples[middle:])
@@ -217,7 +228,15 @@ def compare(samples: list[Sample], seen: Seen, started: float, seconds: float) -
     for part, most in ((0.5, None), (0.99, _MOST_SLOWDOWN)):
         rows.append(Row(f"step: p{100 * part:.0f} s", percentile(early, part), percentile(late, part), most))
     rows.append(Row("steps a second", len(early) / window, len(late) / window, None))
+    for what in first[0]:
+        if what.endswith(_CPU):
+            costs = [1000 * _grown(part, what) / len(steps) for part, steps in ((first, early), (last, late))]
+            rows.append(Row(f"{what.removesuffix(_CPU)}CPU of a step, ms", *costs, None))
     return rows
+
+
+def _grown(figures: list[dict[str, float]], what: str) -> float:
+    return figures[-1][what] - figures[0][what]
 
 
 def _mean(figures: list[dict[str, float]], what: str) -> float:
