@@ -29,7 +29,6 @@ _UNITS = {"m": Decimal("0.001"), "": Decimal(1)} | {
     for power, unit in enumerate(("k", "M", "G"), 1)
     for i in ("", "i")
 }
-_MAY_LACK = frozenset({"hostUsers"})  # clusters that do not know it drop it
 
 
 def pod_manifest(
@@ -98,7 +97,7 @@ def differences(expected: Mapping[str, Any], found: Mapping[str, Any]) -> list[s
 
 def _differ(where: str, expected: object, found: object) -> Iterator[str]:
     if isinstance(expected, Mapping) and isinstance(found, Mapping):
-        for key in expected.keys() - found.keys() - _MAY_LACK:
+        for key in expected.keys() - found.keys():
             yield f"{where}{key} is missing"
         for key in found.keys() - expected.keys() - _MAY_ADD:
             yield f"{where}{key} is {found[key]!r:.100}"

@@ -32,7 +32,6 @@ def as_the_server_has_it() -> Json:
     spec = copy.deepcopy(pooled_spec(SETTINGS))
     spec |= {"schedulerName": "default-scheduler", "nodeName": "one", "serviceAccountName": "default", "priority": 0}
     spec["tolerations"] = [{"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute"}]
-    del spec["hostUsers"]
     (container,) = spec["containers"]
     container |= {"terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File"}
     container["resources"]["limits"]["cpu"] = container["resources"]["requests"]["cpu"] = "1"
@@ -107,6 +106,7 @@ async def test_what_ends_a_claimed_pod_is_told_apart(cluster: ScriptedCluster, b
     ("change", "named"),
     [
         (lambda spec: spec.update(hostNetwork=True), "hostNetwork"),
+        (lambda spec: spec.pop("hostUsers"), "hostUsers is missing"),
         (lambda spec: spec.update(runtimeClassName="another"), "runtimeClassName"),
         (lambda spec: spec.pop("automountServiceAccountToken"), "automountServiceAccountToken"),
         (lambda spec: spec["containers"][0]["securityContext"].update(privileged=True), "privileged"),

@@ -21,6 +21,8 @@ from tests.executor.kubernetes_user import Cluster, Json, as_user
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(300), pytest.mark.usefixtures("kubernetes")]
 POOL = "codearena-sandboxes"
 CLAIMED = "codearena.claim"
+# The oldest clusters drop `hostUsers`, which the pool's pods would then lack.
+CLAIMING = {"kubernetes_warm_pool": POOL, "kubernetes_user_namespaces": False}
 PROGRAMS = {
     DOUBLE: core.OUTCOME_PASSED,
     "def double(x):\n    return x\n": core.OUTCOME_TESTS_FAILED,
@@ -38,12 +40,12 @@ async def admin(kubernetes: KubernetesSettings) -> AsyncIterator[Cluster]:
 
 @pytest.fixture
 def pool() -> Json:
-    return manifests(KubernetesSettings(kubernetes_warm_pool=POOL), 2)
+    return manifests(KubernetesSettings(kubernetes_warm_pool=POOL, kubernetes_user_namespaces=False), 2)
 
 
 async def test_claimed_pods_grade_and_nothing_is_left_of_them(admin: Cluster, pool: Json, data_dir: Path) -> None:
     async with installed(admin, pool):
-        async with started("kubernetes", data_dir, kubernetes_warm_pool=POOL) as executor:
+        async with started("kubernetes", data_dir, **CLAIMING) as executor:
             suite = double_suite()
             graded = await asyncio.gather(*(executor.grade(code, suite) for code in PROGRAMS))
             assert [response.outcome for response in graded] == list(PROGRAMS.values())
@@ -63,6 +65,6 @@ async def test_a_template_that_opens_sandboxes_is_refused(admin: Cluster, pool: 
     )
     async with installed(admin, opened):
         with pytest.raises(SandboxLost, match="readOnlyRootFilesystem is False, not True"):
-            async with started("kubernetes", data_dir, kubernetes_warm_pool=POOL):
+            async with started("kubernetes", data_dir, **CLAIMING):
                 pass
         assert await claims(admin) == []
