@@ -230,8 +230,8 @@ def compare(samples: list[Sample], seen: Seen, started: float, seconds: float) -
     rows.append(Row("steps a second", len(early) / window, len(late) / window, None))
     for what in first[0]:
         if what.endswith(_CPU):
-            costs = [1000 * _grown(part, what) / len(steps) for part, steps in ((first, early), (last, late))]
-            rows.append(Row(f"{what.removesuffix(_CPU)}CPU of a step, ms", *costs, None))
+            before, after = (1000 * _grown(part, what) / len(took) for part, took in ((first, early), (last, late)))
+            rows.append(Row(f"{what.removesuffix(_CPU)}CPU of a step, ms", before, after, None))
     return rows
 
 
