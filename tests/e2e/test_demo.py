@@ -10,6 +10,7 @@ import pytest
 
 from tests.e2e.processes import ROOT, plain_environment
 
+pytestmark = pytest.mark.timeout(320)  # above that of the command
 TASKS = {
     *("easy-1", "medium-1", "hard-1"),
     *(f"{category}-{number}" for category in ("type_errors", "security_bugs") for number in (1, 2, 3)),
