@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import docker
@@ -122,8 +122,9 @@ async def behind(data_dir: Path, proxy: EngineProxy, docker_engine: docker.APICl
 
 
 @pytest.fixture
-def faulty(proxy: EngineProxy) -> Iterator[EngineProxy]:
-    """The engine of `behind`, mended afterwards."""
+async def faulty(proxy: EngineProxy, behind: Executor) -> AsyncIterator[EngineProxy]:
+    """The engine of `behind` with nothing left of the test before, mended afterwards."""
+    await until(behind.none_left)
     yield proxy
     proxy.mend()
 

@@ -590,19 +590,20 @@ async def test_growing_inputs_tell_growths_apart(executor: Executor) -> None:
 
 @on_process
 async def test_what_noise_could_decide_is_measured_again(executor: Executor) -> None:
-    """The program costs about sixteen times the reference: where the step is."""
+    """One of the programs costs about sixteen times the reference, where the step is; which one, the machine says."""
     made = double_suite()
     made.reference_code = "def total(xs): return [sum(xs) for _ in range(20)][0]\n" + DOUBLE
     made.growth.setup = "xs = list(range(seed % 7, seed % 7 + n))"  # far cheaper than the call
     made.growth.call = "total(xs)"
     made.growth.sizes.extend([10_000, 20_000, 40_000])
-    near = DOUBLE + "def total(xs): return [sum(xs) for _ in range(320)][0]\n"
+    near = [f"{DOUBLE}def total(xs): return [sum(xs) for _ in range({times})][0]\n" for times in (280, 320, 360)]
 
     await executor.grade(made.reference_code, made)
-    calm, nearby = [await sandboxes_for(executor, code, made) for code in (made.reference_code, near)]
+    calm, *nearby = [await sandboxes_for(executor, code, made) for code in (made.reference_code, *near)]
 
     assert calm == 1
-    assert nearby in {3, 5}, "program, reference and program again; once or twice"
+    assert set(nearby) <= {1, 3, 5}, "program, reference and program again; once or twice"
+    assert max(nearby) > 1
 
 
 async def sandboxes_for(executor: Executor, code: str, made: wire.Suite) -> float:
