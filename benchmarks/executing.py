@@ -66,8 +66,10 @@ def arena_processes(folder: Path, backend: str, *, apart: bool = False) -> Itera
         apart: Whether the executor has half of the cores of its own, the other half being this process's as well.
 
     Raises:
-        StartError: One of them does not start, or there is one core only.
+        StartError: One of them does not start, or the executor cannot have cores of its own.
     """
+    if apart and backend != "process":
+        raise StartError("--apart takes the backend process: an engine's containers run where it likes")
     variables = {"CODEARENA_SANDBOX_BACKEND": backend}
     with ExitStack() as stack:
         prefix = stack.enter_context(_cores_apart()) if apart else ()

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 import aiohttp
 
-from services.executor.kubernetes_failure import ApiRefused, explain
+from services.executor.kubernetes_failure import explain
+from services.executor.kubernetes_objects import Objects
 from services.executor.kubernetes_status import CONTAINER, ERROR, Pod, parse_event, parse_list, parse_pod, parse_spec
 from services.executor.kubernetes_transport import (
     NONSENSE,
     TRANSPORT_ERRORS,
     ApiServer,
-    Query,
     body_of,
     refusal,
     say,
@@ -22,7 +22,6 @@ from services.executor.kubernetes_transport import (
 from services.executor.sandbox import SandboxLost
 
 _MERGE_PATCH = "application/merge-patch+json"
-T = TypeVar("T")
 
 
 class PodApi:
@@ -36,33 +35,24 @@ class PodApi:
     def __init__(self, server: ApiServer, namespace: str) -> None:
         self._server = server
         self._path = f"/api/v1/namespaces/{namespace}/pods"
+        self._pods = Objects(server, self._path, "pod")
 
     async def create(self, manifest: Mapping[str, Any]) -> Pod:
         """Makes a pod. One of that name that is there already was made by an attempt whose answer was lost."""
-        try:
-            return await self._call("create a pod", "POST", parse_pod, body=manifest)
-        except ApiRefused as error:
-            if error.reason != "AlreadyExists":
-                raise
-            return await self.read(manifest["metadata"]["name"])
+        return await self._pods.create(manifest, parse_pod)
 
     async def read(self, name: str) -> Pod:
         """Returns a pod as it is. One that does not exist is `gone`."""
-        try:
-            return await self._call("read a pod", "GET", parse_pod, name)
-        except ApiRefused as error:
-            if error.status != 404:
-                raise
-            return Pod(name, gone=True)
+        return await self._pods.read(name, parse_pod) or Pod(name, gone=True)
 
     async def inspect(self, name: str) -> tuple[Pod, dict[str, Any]]:
         """Returns a pod as it is, and what it is made of, its spec. Raises `ApiRefused` if it does not exist."""
-        return await self._call("read a pod", "GET", lambda found: (parse_pod(found), parse_spec(found)), name)
+        return await self._pods.call("read a pod", "GET", lambda found: (parse_pod(found), parse_spec(found)), name)
 
     async def list(self, selector: str, limit: int = 0) -> tuple[list[Pod], str]:
         """Returns the pods that a label selector fits, and the version from which a watch goes on."""
         query = [("labelSelector", selector), *([("limit", str(limit))] if limit else [])]
-        return await self._call("list pods", "GET", parse_list, query=query)
+        return await self._pods.call("list pods", "GET", parse_list, query=query)
 
     async def label(self, pod: Pod, labels: Mapping[str, str]) -> Pod:
         """Sets labels of a pod that is still what it was when it was last seen.
@@ -71,15 +61,11 @@ class PodApi:
             ApiRefused: 409, it has changed since; 404, it does not exist.
         """
         body = {"metadata": {"uid": pod.uid, "resourceVersion": pod.version, "labels": dict(labels)}}
-        return await self._call("lease a pod", "PATCH", parse_pod, pod.name, body=body, content=_MERGE_PATCH)
+        return await self._pods.call("lease a pod", "PATCH", parse_pod, pod.name, body=body, content=_MERGE_PATCH)
 
     async def delete(self, name: str) -> None:
         """Deletes a pod at once, if there is one."""
-        try:
-            await self._call("delete a pod", "DELETE", lambda _: None, name, query=[("gracePeriodSeconds", "0")])
-        except ApiRefused as error:
-            if error.status != 404:
-                raise
+        await self._pods.delete(name, [("gracePeriodSeconds", "0")])
 
     async def watch(self, selector: str, version: str, seconds: int) -> AsyncIterator[tuple[str, Pod]]:
         """Yields what happens to pods: "ADDED", "MODIFIED" or "DELETED", and the pod.
@@ -114,17 +100,3 @@ class PodApi:
         """Connects to the streams of a pod's container; see `kubernetes_stream`."""
         query = [("container", CONTAINER), *((stream, "true") for stream in ("stdin", "stdout", "stderr"))]
         return await self._server.connect("attach to a pod", f"{self._path}/{name}/attach", query)
-
-    async def _call(
-        self,
-        what: str,
-        method: str,
-        parse: Callable[[dict[str, Any]], T],
-        name: str = "",
-        *,
-        query: Query = (),
-        body: Mapping[str, Any] | None = None,
-        content: str = "application/json",
-    ) -> T:
-        path = f"{self._path}/{name}" if name else self._path
-        return await self._server.call(what, method, path, parse, query=query, body=body, content=content)

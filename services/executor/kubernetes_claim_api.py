@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
-from services.executor.kubernetes_failure import ApiRefused
+from services.executor.kubernetes_objects import Objects
 from services.executor.kubernetes_status import created_at, read, text_of
-from services.executor.kubernetes_transport import ApiServer, Query
+from services.executor.kubernetes_transport import ApiServer
 
 GROUP, VERSION = "extensions.agents.x-k8s.io", "v1beta1"
 _KIND, _PLURAL = "SandboxClaim", "sandboxclaims"
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +53,10 @@ class ClaimApi:
     """
 
     def __init__(self, server: ApiServer, namespace: str, pool: str, lifetime_seconds: int) -> None:
-        self._server = server
         self._namespace = namespace
         self._pool = pool
         self._lifetime = timedelta(seconds=lifetime_seconds)
-        self._path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{_PLURAL}"
+        self._claims = Objects(server, f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{_PLURAL}", "claim")
 
     async def create(self, name: str, labels: Mapping[str, str], pod_labels: Mapping[str, str]) -> Claim:
         """Makes a claim. One of that name that is there already was made by an attempt whose answer was lost.
@@ -79,46 +77,19 @@ class ClaimApi:
                 "additionalPodMetadata": {"labels": dict(pod_labels)},
             },
         }
-        try:
-            return await self._call("claim a sandbox", "POST", _parse, body=body)
-        except ApiRefused as error:
-            if error.reason != "AlreadyExists":
-                raise
-            return await self.read(name)
+        return await self._claims.create(body, _parse)
 
     async def read(self, name: str) -> Claim:
         """Returns a claim as it is. One that does not exist is `gone`."""
-        try:
-            return await self._call("read a claim", "GET", _parse, name)
-        except ApiRefused as error:
-            if error.status != 404:
-                raise
-            return Claim(name, gone=True)
+        return await self._claims.read(name, _parse) or Claim(name, gone=True)
 
     async def list(self, selector: str) -> list[Claim]:
         """Returns the claims that a label selector fits."""
-        return await self._call("list claims", "GET", _parse_list, query=[("labelSelector", selector)])
+        return await self._claims.call("list claims", "GET", _parse_list, query=[("labelSelector", selector)])
 
     async def delete(self, name: str) -> None:
         """Deletes a claim, if there is one, and with it its sandbox and the pod."""
-        try:
-            await self._call("delete a claim", "DELETE", lambda _: None, name)
-        except ApiRefused as error:
-            if error.status != 404:
-                raise
-
-    async def _call(
-        self,
-        what: str,
-        method: str,
-        parse: Callable[[dict[str, Any]], T],
-        name: str = "",
-        *,
-        query: Query = (),
-        body: Mapping[str, Any] | None = None,
-    ) -> T:
-        path = f"{self._path}/{name}" if name else self._path
-        return await self._server.call(what, method, path, parse, query=query, body=body)
+        await self._claims.delete(name)
 
 
 def _parse(found: object) -> Claim:

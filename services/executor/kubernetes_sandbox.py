@@ -82,7 +82,6 @@ class KubernetesSandbox:
         """
         if self._leased:
             return await self._ask(job)
-        self._leased = True
         asked = asyncio.create_task(self._ask(job))
         try:
             await self._lease()
@@ -90,6 +89,7 @@ class KubernetesSandbox:
             asked.cancel()
             await asyncio.gather(asked, return_exceptions=True)
             raise
+        self._leased = True
         return await asked
 
     async def _ask(self, job: bytes) -> bytes:
