@@ -31,6 +31,10 @@ def _path(cluster: Cluster, kind: str) -> str:
     return f"/apis/{GROUP}/{VERSION}/namespaces/{cluster.namespace}/{_KINDS[kind]}"
 
 
+def _rights(cluster: Cluster, right: Json) -> str:
+    return f"/apis/{right['apiVersion']}/namespaces/{cluster.namespace}/{right['kind'].lower()}s"
+
+
 async def claims(cluster: Cluster) -> list[Json]:
     """The claims that there are."""
     _, found = await cluster.call("GET", _path(cluster, "SandboxClaim"))
@@ -42,8 +46,9 @@ async def installed(admin: Cluster, manifests: Json) -> AsyncIterator[None]:
     """Types, the executor's rights, a pool and the controller, while the block runs."""
     for kind, plural in _KINDS.items():
         await _make(admin, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", _type(kind, plural))
-    for right in yaml.safe_load_all(_ROLE.read_text()):
-        await _make(admin, f"/apis/{right['apiVersion']}/namespaces/{admin.namespace}/{right['kind'].lower()}s", right)
+    rights = list(yaml.safe_load_all(_ROLE.read_text()))
+    for right in rights:
+        await _make(admin, _rights(admin, right), right)
     await comes_true(lambda: _served(admin), 30)
     for item in manifests["items"]:
         status, _ = await admin.call("POST", _path(admin, item["kind"]), item)
@@ -58,6 +63,8 @@ async def installed(admin: Cluster, manifests: Json) -> AsyncIterator[None]:
         await asyncio.gather(controller, return_exceptions=True)
         for item in manifests["items"]:
             await admin.call("DELETE", f"{_path(admin, item['kind'])}/{item['metadata']['name']}")
+        for right in rights:
+            await admin.call("DELETE", f"{_rights(admin, right)}/{right['metadata']['name']}")
         for pod in await _pooled(admin):
             await admin.call("DELETE", f"{admin.pods}/{pod['metadata']['name']}", gracePeriodSeconds="0")
 

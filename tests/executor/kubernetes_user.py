@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+from collections.abc import AsyncIterator
 from typing import Any
 
 from kubernetes_asyncio.client import ApiClient, Configuration
@@ -45,8 +48,15 @@ class Cluster:
         return [item["metadata"]["name"] for item in found["items"]]
 
 
-async def as_user(file: str | None, namespace: str) -> Cluster:
-    """The API server as the user of a file of credentials sees it."""
+@contextlib.asynccontextmanager
+async def as_user(file: str | None, namespace: str) -> AsyncIterator[Cluster]:
+    """The API server as the user of a file of credentials sees it, while the block runs."""
     configuration = Configuration()
     await load_kube_config(config_file=file, client_configuration=configuration, persist_config=False)
-    return Cluster(ApiClient(configuration), namespace)
+    async with ApiClient(configuration) as client:
+        yield Cluster(client, namespace)
+
+
+def as_administrator(namespace: str) -> contextlib.AbstractAsyncContextManager[Cluster]:
+    """The same as KUBECONFIG's user, who may do what the executor may not."""
+    return as_user(os.environ.get("KUBECONFIG"), namespace)

@@ -91,6 +91,8 @@ async def test_what_a_pod_says_that_is_not_ours_any_more_counts_for_nothing(
 
     with pytest.raises(SandboxLost, match=why):
         await sandbox.run(JOB)
+    with pytest.raises(SandboxLost, match="could not be leased"):
+        await sandbox.run(JOB)
     await sandbox.destroy()
 
 

@@ -25,7 +25,7 @@ from codearena.v1 import core_pb2 as core
 from services.executor.kubernetes_settings import KubernetesSettings
 from services.executor.sandbox import SandboxLost
 from tests.executor.conftest import DOUBLE, Executor, comes_true, double_suite, pods_of, refused, started, until
-from tests.executor.kubernetes_user import Cluster, Json, as_user
+from tests.executor.kubernetes_user import Cluster, Json, as_administrator, as_user
 from tests.executor.tcp_proxy import TcpProxy
 from tests.redis_server import free_port
 
@@ -38,16 +38,14 @@ OUTAGE_SECONDS = float(os.environ.get("CODEARENA_TEST_OUTAGE_SECONDS", "30"))
 
 @pytest.fixture
 async def admin(kubernetes: KubernetesSettings) -> AsyncIterator[Cluster]:
-    cluster = await as_user(os.environ.get("KUBECONFIG"), kubernetes.kubernetes_namespace)
-    yield cluster
-    await cluster.client.close()
+    async with as_administrator(kubernetes.kubernetes_namespace) as cluster:
+        yield cluster
 
 
 @pytest.fixture
 async def own(kubernetes: KubernetesSettings) -> AsyncIterator[Cluster]:
-    cluster = await as_user(str(kubernetes.kubernetes_kubeconfig), kubernetes.kubernetes_namespace)
-    yield cluster
-    await cluster.client.close()
+    async with as_user(str(kubernetes.kubernetes_kubeconfig), kubernetes.kubernetes_namespace) as cluster:
+        yield cluster
 
 
 async def grade_without_end(admin: Cluster, executor: Executor) -> tuple[asyncio.Task[ArenaError], str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from services.executor.kubernetes_template import manifests
 from services.executor.sandbox import SandboxLost
 from tests.executor.agent_sandbox import claims, installed
 from tests.executor.conftest import DOUBLE, comes_true, double_suite, pods_with, started, until
-from tests.executor.kubernetes_user import Cluster, Json, as_user
+from tests.executor.kubernetes_user import Cluster, Json, as_administrator
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(300), pytest.mark.usefixtures("kubernetes")]
 POOL = "codearena-sandboxes"
@@ -33,9 +32,8 @@ PROGRAMS = {
 
 @pytest.fixture
 async def admin(kubernetes: KubernetesSettings) -> AsyncIterator[Cluster]:
-    cluster = await as_user(os.environ.get("KUBECONFIG"), kubernetes.kubernetes_namespace)
-    yield cluster
-    await cluster.client.close()
+    async with as_administrator(kubernetes.kubernetes_namespace) as cluster:
+        yield cluster
 
 
 @pytest.fixture
